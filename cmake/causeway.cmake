@@ -1,0 +1,32 @@
+# One static library a folder of userspace/, one test executable a folder of tests/unit/.
+
+add_library(causeway_flags INTERFACE)
+target_compile_options(causeway_flags INTERFACE
+  -Wall -Wextra -Wshadow -Werror
+  $<$<COMPILE_LANGUAGE:CXX>:-Wconversion -Wnon-virtual-dtor>
+  -fno-omit-frame-pointer)
+target_include_directories(causeway_flags INTERFACE ${PROJECT_SOURCE_DIR}/userspace ${PROJECT_SOURCE_DIR}/include)
+if(CAUSEWAY_SANITIZE)
+  target_compile_options(causeway_flags INTERFACE -fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(causeway_flags INTERFACE -fsanitize=${CAUSEWAY_SANITIZE})
+endif()
+
+# causeway_library(NAME [libraries it links...]): static library cw_NAME of every .cpp in this folder but main.cpp.
+function(causeway_library name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(cw_${name} STATIC ${sources})
+  target_link_libraries(cw_${name} PUBLIC causeway_flags ${ARGN})
+endfunction()
+
+# causeway_unit_tests(FOLDER [further libraries...]): executable FOLDER_test of tests/unit/FOLDER/*_test.cpp, run by ctest.
+function(causeway_unit_tests folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${folder}_test ${sources})
+  target_link_libraries(${folder}_test PRIVATE cw_${folder} ${ARGN} GTest::gmock GTest::gtest_main)
+  add_test(NAME unit.${folder} COMMAND ${folder}_test)
+  set_tests_properties(unit.${folder} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()

@@ -1,0 +1,48 @@
+#pragma once
+// Owns the store and the state: runs API calls one after another, and compiles snapshots.
+#include <functional>
+#include <memory>
+
+#include "control/call.h"
+#include "model/snapshot.h"
+
+namespace causeway::control {
+
+/// Control thread only.
+class Controller {
+ public:
+  Controller(store::Store& store, Settings settings, const Clock& clock, Random& random);
+
+  /// Reads the store, watches it, compiles the first snapshot.
+  Result<void> start();
+
+  /// Runs a call, commits what it asks for, applies it. Store failures answer 500 InternalFailure (or ServerException)
+  /// with the reason.
+  ApiResult run(const Handler& handler, const json::object& input);
+  /// The same for the agent's own changes (tasks): fills a transaction; an Error from `fill` writes nothing.
+  Result<Revision> change(const std::function<Result<void>(Call&)>& fill);
+
+  const State& state() const { return state_; }
+  SnapshotPtr snapshot() const { return snapshot_; }
+  /// Called after each revision that changed what the data path sees; the snapshot is complete.
+  void on_snapshot(std::function<void(SnapshotPtr)> callback);
+  /// Called after each applied transaction.
+  void on_change(std::function<void(const std::vector<store::Event>&)> callback);
+  /// The data path acts on everything up to `revision`: operations of it become SUCCESS.
+  void acknowledged(Revision revision);
+
+ private:
+  store::Store& store_;
+  Settings settings_;
+  const Clock& clock_;
+  Random& random_;
+  State state_;
+  SnapshotPtr snapshot_;
+  std::function<void(SnapshotPtr)> on_snapshot_;
+  std::function<void(const std::vector<store::Event>&)> on_change_;
+};
+
+/// Compiles what the data path needs from the records. Reuses unchanged services of `previous`.
+SnapshotPtr compile_snapshot(const State& state, const Settings& settings, const SnapshotPtr& previous);
+
+}  // namespace causeway::control
