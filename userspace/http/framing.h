@@ -1,0 +1,42 @@
+#pragma once
+// How long a message's body is and whether its connection lives on (RFC 9112, 6.3 and 9.3).
+#include <cstdint>
+
+#include "http/head.h"
+
+namespace causeway::http {
+
+enum class BodyKind : std::uint8_t {
+  none,
+  length,  ///< `Framing::length` bytes, more than 0
+  chunked,
+  until_close,  ///< a response only
+  tunnel,       ///< after 101: bytes of another protocol in both directions
+};
+
+struct Framing {
+  BodyKind kind = BodyKind::none;
+  std::uint64_t length = 0;
+  bool operator==(const Framing&) const = default;
+};
+
+Framing request_framing(const RequestHead& head);
+
+/// `request` is the one that is answered: HEAD has no body, and 101 makes a tunnel if it wants_upgrade.
+/// 101 without that is a violation the caller answers with 502: see is_unexpected_upgrade().
+Framing response_framing(const RequestHead& request, const ResponseHead& head);
+
+/// 101 to a request that did not ask for it (or a 1.0 one).
+bool is_unexpected_upgrade(const RequestHead& request, const ResponseHead& head);
+
+/// 1xx but 101: forwarded (not to an HTTP/1.0 client), then another head follows.
+bool is_interim(const ResponseHead& head);
+
+/// Whether the client wants to send another request on this connection.
+bool client_persists(const RequestHead& head);
+
+/// Whether the upstream connection may be pooled once the body is complete. The caller also checks that no byte came
+/// beyond the message: such a connection is closed.
+bool upstream_persists(const ResponseHead& head, const Framing& framing);
+
+}  // namespace causeway::http

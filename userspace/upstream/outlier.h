@@ -1,0 +1,73 @@
+#pragma once
+// Passive ejection: an endpoint that keeps failing is left out for a while.
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/ids.h"
+
+namespace causeway::upstream {
+
+inline constexpr std::size_t kEjectAfter = 5;  ///< consecutive failures (refused, reset, timed out, 502 to 504) ...
+inline constexpr std::chrono::seconds kFailureWindow{30};  ///< ... within this time
+inline constexpr std::chrono::seconds kBaseEjection{30};   ///< doubled with each further ejection ...
+inline constexpr std::chrono::seconds kMaxEjection{300};   ///< ... up to this; also the quiet time that forgets them
+inline constexpr std::chrono::seconds kTrialTimeout{30};   ///< a trial without an outcome is given up after this
+
+/// One worker's view of one service's endpoints. Keyed by EndpointId, so it survives changes of the set.
+/// An ejection's end is a trial: one request at a time goes to the endpoint; success takes it back, failure ejects it
+/// for twice as long. At most ⌊n/2⌋ of n candidates are out at a time, trials counted. Not thread-safe.
+class OutlierDetector {
+ public:
+  explicit OutlierDetector(const Clock& clock) : clock_(clock) {}
+
+  enum class State : std::uint8_t {
+    in,
+    out,        ///< ejected
+    trial_due,  ///< its time is over: the next request may try it
+    on_trial,   ///< a request is trying it
+  };
+
+  /// The endpoints that may be chosen now. Others are forgotten; if more than half of these are out, those whose time
+  /// ends first come back at once.
+  void retain(const std::vector<EndpointId>& candidates);
+
+  State state(EndpointId endpoint) const;
+  /// The next request goes to this endpoint, whose state is trial_due.
+  void begin_trial(EndpointId endpoint);
+
+  /// True if this failure ejected the endpoint (count it).
+  bool on_failure(EndpointId endpoint);
+  /// True if it took the endpoint back.
+  bool on_success(EndpointId endpoint);
+  /// A request ended without telling anything about the endpoint (its client left): a trial becomes due again.
+  void on_abandoned(EndpointId endpoint);
+
+  std::size_t ejected() const { return ejected_; }
+  /// When state() of some endpoint changes next by time alone, or SteadyTime::max().
+  SteadyTime next_change() const;
+
+ private:
+  enum class Phase : std::uint8_t { in, out, on_trial };
+  struct Record {
+    std::array<SteadyTime, kEjectAfter> failures{};  ///< ring of the last consecutive ones
+    std::size_t failure_count = 0;
+    std::uint32_t ejections = 0;  ///< in a row, for doubling
+    Phase phase = Phase::in;
+    SteadyTime
+        until{};  ///< out: when the trial is due; on_trial: when it is given up; in: when `ejections` is forgotten
+  };
+  void eject(Record& record, SteadyTime now);
+  void restore(Record& record, SteadyTime now);
+  bool room() const;
+
+  const Clock& clock_;
+  std::unordered_map<EndpointId, Record> records_;  ///< only endpoints that failed
+  std::size_t candidates_ = 0;
+  std::size_t ejected_ = 0;  ///< records not in phase `in`
+};
+
+}  // namespace causeway::upstream

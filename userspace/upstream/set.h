@@ -1,0 +1,62 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "model/snapshot.h"
+#include "upstream/balancer.h"
+#include "upstream/outlier.h"
+#include "upstream/retry.h"
+
+namespace causeway::upstream {
+
+/// What one worker holds of one service: its endpoints, whose turn it is, who is ejected, what may be retried.
+/// Not thread-safe.
+class UpstreamSet {
+ public:
+  /// `clock` and `random` outlive it.
+  UpstreamSet(std::shared_ptr<const Service> service, const Clock& clock, Random& random);
+
+  /// A newer snapshot's service of the same id. Ejections stay; cheap if the pointer did not change.
+  void update(std::shared_ptr<const Service> service);
+  const std::shared_ptr<const Service>& service() const { return service_; }
+
+  /// The endpoint for the next attempt, or nullptr: there is none (503; or, with `tried`, none other).
+  /// In turn over candidates() that are not ejected; a due trial comes first. If all those were tried in this request,
+  /// an ejected one is taken rather than none. The pointer is valid until update(): copy what outlives a suspension.
+  /// Each pick ends in one of report_success(), report_failure() and report_abandoned().
+  const Endpoint* pick(std::span<const EndpointId> tried = {});
+
+  /// True if this failure ejected the endpoint (count it). Call only if counts_against_endpoint().
+  bool report_failure(EndpointId endpoint);
+  /// A response head other than 502 to 504 came; for plain TCP: connected.
+  void report_success(EndpointId endpoint);
+  /// Nothing was learned: the client left, or a pooled connection had been closed meanwhile.
+  void report_abandoned(EndpointId endpoint);
+
+  /// Whether an existing (pooled) connection to that endpoint may carry another request: it is registered under that
+  /// address, not draining, and not ejected.
+  bool may_reuse(EndpointId endpoint) const;
+  /// The endpoint as registered now (also when draining), or nullptr.
+  const Endpoint* find(EndpointId endpoint) const;
+
+  bool ejected(EndpointId endpoint) const;
+  std::size_t ejected_count() const { return outliers_.ejected(); }
+  RetryBudget& retry_budget() { return budget_; }
+
+ private:
+  void rebuild();
+
+  std::shared_ptr<const Service> service_;
+  const Clock& clock_;
+  OutlierDetector outliers_;
+  RoundRobin turn_;
+  RetryBudget budget_;
+  std::vector<const Endpoint*> candidates_;  ///< into *service_
+  bool stale_ = true;                        ///< turn_ must be assigned anew
+  SteadyTime next_change_ = SteadyTime::max();
+};
+
+}  // namespace causeway::upstream
