@@ -101,6 +101,7 @@ struct TaskDefinitionRecord {
   std::uint32_t revision = 0;
   std::string status;  ///< ACTIVE, INACTIVE
   json::object document;  ///< as DescribeTaskDefinition answers it, generated port names filled in
+  json::array tags;
 };
 
 /// key: /ecs/services/CLUSTER/NAME
@@ -118,6 +119,7 @@ struct EcsServiceRecord {
   std::string deployment_id;
   Seconds created = 0;
   Seconds deployment_created = 0;
+  Seconds deleted = 0;            ///< DeleteService was called; 0: it was not
   json::object document;          ///< the other fields of CreateService, answered back as given
   ClientId number;
 };
@@ -146,6 +148,7 @@ struct TaskRecord {
   std::optional<int> exit_code;
   IpAddress address;            ///< 127.254.x.y
   std::vector<std::uint16_t> ports;
+  std::vector<std::uint16_t> listening_ports;  ///< of `ports`: those that listen
   std::uint32_t stop_timeout_seconds = 30;
   Seconds created = 0, started = 0, stopping = 0, stopped = 0;
 };
