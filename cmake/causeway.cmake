@@ -5,6 +5,7 @@ target_compile_options(causeway_flags INTERFACE
   -Wall -Wextra -Wshadow -Werror
   $<$<COMPILE_LANGUAGE:CXX>:-Wconversion -Wnon-virtual-dtor>
   -fno-omit-frame-pointer)
+target_compile_definitions(causeway_flags INTERFACE CAUSEWAY_VERSION="${PROJECT_VERSION}")
 target_include_directories(causeway_flags INTERFACE ${PROJECT_SOURCE_DIR}/userspace ${PROJECT_SOURCE_DIR}/include)
 if(CAUSEWAY_SANITIZE)
   target_compile_options(causeway_flags INTERFACE -fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=all)

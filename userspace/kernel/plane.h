@@ -81,6 +81,9 @@ class Plane final : public SnapshotSink {
   /// Dials a canary alias from a child cgroup: true if the kernel took it to `expected` (a listener of ours).
   Result<bool> verify_interception();
 
+  /// First half of stop(): detaches the hooks that take new dials (connect, sendmsg, bind), so that nothing new reaches
+  /// the proxy while it drains; hand-over and getpeername go on for the connections that are there.
+  Result<void> stop_capture();
   Result<void> stop();
 
  private:
