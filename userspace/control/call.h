@@ -32,6 +32,12 @@ struct Settings {
   IpPrefix alias_v4, alias_v6, task_v4;
 };
 
+/// Names of next_number(): one counter a kind of number in the data path.
+inline constexpr const char* kNamespaceNumbers = "namespace";  ///< NamespaceRecord::number
+inline constexpr const char* kServiceNumbers = "service";      ///< ServiceRecord::number
+inline constexpr const char* kEndpointNumbers = "endpoint";    ///< InstanceRecord::number
+inline constexpr const char* kClientNumbers = "client";        ///< EcsServiceRecord::number
+
 /// A handler validates against `state`, fills `txn` and returns the answer. The dispatcher commits `txn` (with compares
 /// that make the state it read still true), applies the events, and only then answers. Nothing is written on an error.
 class Call {
@@ -50,9 +56,11 @@ class Call {
   }
   template <class R>
   void erase(const R& record) {
-    txn.deletes.push_back(key_of(record));
+    erase_raw(key_of(record));
   }
   void put_raw(std::string key, std::string value);
+  /// Of a put and an erase of one key the later one counts.
+  void erase_raw(std::string key);
   /// The next number of /counters/NAME, 1 first; written with this transaction. Numbers are never given twice.
   std::uint64_t next_number(const std::string& name);
   Seconds now() const;

@@ -1,7 +1,12 @@
 #pragma once
 // Owns the store and the state: runs API calls one after another, and compiles snapshots.
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "control/call.h"
 #include "model/snapshot.h"
@@ -30,8 +35,17 @@ class Controller {
   void on_change(std::function<void(const std::vector<store::Event>&)> callback);
   /// The data path acts on everything up to `revision`: operations of it become SUCCESS.
   void acknowledged(Revision revision);
+  /// Operations that the data path did not take within `limit` become FAIL; call it every few seconds.
+  void fail_unacknowledged(std::chrono::seconds limit);
 
  private:
+  struct Outcome;
+  Outcome attempt(const std::function<bool(Call&)>& fill);
+  void applied(const std::vector<store::Event>& events);
+  void recompile(const std::vector<store::Event>& events);
+  void settle();
+  void write_statuses(const std::vector<OperationRecord>& operations);
+
   store::Store& store_;
   Settings settings_;
   const Clock& clock_;
@@ -40,6 +54,12 @@ class Controller {
   SnapshotPtr snapshot_;
   std::function<void(SnapshotPtr)> on_snapshot_;
   std::function<void(const std::vector<store::Event>&)> on_change_;
+  Revision head_;          ///< of kHeadKey: what the state was read at
+  Revision acknowledged_;  ///< by the data path
+  std::map<std::string, Revision> waiting_;  ///< operations not ended, and the snapshot that they wait for
+  std::optional<Error> broken_;              ///< an event that could not be applied; the state is stale since
+  bool busy_ = false;
+  bool settling_ = false;
 };
 
 /// Compiles what the data path needs from the records. Reuses unchanged services of `previous`.

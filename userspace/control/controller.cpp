@@ -1,0 +1,210 @@
+#include "control/controller.h"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace causeway::control {
+namespace {
+
+// Every transaction writes this key and compares it: what an operation read was the whole state, so any transaction in
+// between (another agent on a shared store) makes it run again.
+constexpr const char* kHeadKey = "/head";
+constexpr int kAttempts = 16;
+constexpr std::uint64_t kEventsKept = 4096;
+
+bool ended(const OperationRecord& operation) { return operation.status == "SUCCESS" || operation.status == "FAIL"; }
+
+/// Whether an event of this key can change what compile_snapshot reads.
+bool reaches_data_path(std::string_view key) {
+  return key.starts_with("/namespaces/") || key.starts_with("/services/") || key.starts_with("/instances/") ||
+         key.starts_with("/ecs/") || key.starts_with("/vips/");
+}
+
+bool same_data_path(const Snapshot& a, const Snapshot& b) {
+  return a.namespaces == b.namespaces && a.services == b.services && a.aliases == b.aliases &&
+         a.alias_names == b.alias_names && a.cloud_map_names == b.cloud_map_names && a.workloads == b.workloads;
+}
+
+}  // namespace
+
+/// What became of one transaction.
+struct Controller::Outcome {
+  std::optional<Error> error;  ///< of the store
+  bool refused = false;        ///< `fill` returned false: nothing was tried
+  Revision revision;
+};
+
+Controller::Controller(store::Store& store, Settings settings, const Clock& clock, Random& random)
+    : store_(store), settings_(std::move(settings)), clock_(clock), random_(random) {}
+
+Result<void> Controller::start() {
+  if (auto loaded = state_.load(store_); !loaded) return loaded.error();
+  const auto head = store_.range(kHeadKey);
+  if (!head) return head.error();
+  for (const auto& entry : *head) {
+    if (entry.key == kHeadKey) head_ = entry.modified;
+  }
+  snapshot_ = compile_snapshot(state_, settings_, nullptr);
+  for (const auto& [id, operation] : state_.operations) {
+    if (!ended(operation)) waiting_[id] = snapshot_->revision;
+  }
+  auto watched = store_.watch(state_.revision(), [this](const auto& events) { applied(events); });
+  if (!watched) return watched.error();
+  return {};
+}
+
+Controller::Outcome Controller::attempt(const std::function<bool(Call&)>& fill) {
+  if (broken_) return {broken_, false, {}};
+  const bool outermost = !std::exchange(busy_, true);
+  Outcome outcome;
+  bool committed = false;
+  for (int i = 0; i < kAttempts && !committed; ++i) {
+    Call call(state_, settings_, clock_, random_);
+    if (!fill(call)) {
+      outcome.refused = true;
+      break;
+    }
+    outcome.revision = state_.revision();
+    if (call.txn.empty()) {
+      committed = true;
+      break;
+    }
+    call.txn.compares.push_back({kHeadKey, head_});
+    call.put_raw(kHeadKey, "");
+    auto answer = store_.commit(call.txn);
+    if (!answer) {
+      outcome.error = answer.error();
+      break;
+    }
+    outcome.revision = answer->revision;
+    committed = answer->succeeded;
+  }
+  if (!committed && !outcome.refused && !outcome.error) {
+    outcome.error = make_error("write", "the store", "other agents wrote in between each time; try again");
+  }
+  if (committed && broken_) outcome.error = broken_;
+  if (outermost) {
+    busy_ = false;
+    settle();
+  }
+  return outcome;
+}
+
+ApiResult Controller::run(const Handler& handler, const json::object& input) {
+  ApiResult result;
+  const auto outcome = attempt([&](Call& call) {
+    result = handler(call, input);
+    return !result.error;
+  });
+  if (!outcome.error) return result;
+  log::error("{}", outcome.error->message());
+  return fail(500, "InternalFailure", (broken_ ? "" : "Nothing was changed: ") + outcome.error->message());
+}
+
+Result<Revision> Controller::change(const std::function<Result<void>(Call&)>& fill) {
+  Result<void> filled;
+  const auto outcome = attempt([&](Call& call) {
+    filled = fill(call);
+    return filled.has_value();
+  });
+  if (outcome.error) return *outcome.error;
+  if (!filled) return filled.error();
+  return outcome.revision;
+}
+
+void Controller::on_snapshot(std::function<void(SnapshotPtr)> callback) { on_snapshot_ = std::move(callback); }
+
+void Controller::on_change(std::function<void(const std::vector<store::Event>&)> callback) {
+  on_change_ = std::move(callback);
+}
+
+void Controller::applied(const std::vector<store::Event>& events) {
+  if (broken_) return;
+  if (auto done = state_.apply(events); !done) {
+    broken_ = done.error();
+    log::error("{}; the agent changes nothing any more, restart it with a repaired store", broken_->message());
+    return;
+  }
+  for (const auto& event : events) {
+    if (event.key == kHeadKey) head_ = event.revision;
+  }
+  recompile(events);
+  constexpr std::string_view kOperations = "/operations/";
+  for (const auto& event : events) {
+    if (!event.key.starts_with(kOperations)) continue;
+    const auto id = event.key.substr(kOperations.size());
+    const auto found = state_.operations.find(id);
+    if (found == state_.operations.end() || ended(found->second)) waiting_.erase(id);
+    else waiting_.try_emplace(id, snapshot_->revision);
+  }
+  if (on_change_) on_change_(events);
+  if (!events.empty() && events.back().revision.value % (kEventsKept / 4) == 0) {
+    const auto keep_from = events.back().revision.value;
+    if (keep_from > kEventsKept) {
+      if (auto done = store_.compact(Revision(keep_from - kEventsKept)); !done) log::warn("{}", done.error().message());
+    }
+  }
+}
+
+void Controller::recompile(const std::vector<store::Event>& events) {
+  bool reaches = false;
+  for (const auto& event : events) reaches = reaches || reaches_data_path(event.key);
+  if (!reaches) return;
+  auto next = compile_snapshot(state_, settings_, snapshot_);
+  if (same_data_path(*next, *snapshot_)) return;
+  snapshot_ = std::move(next);
+  if (on_snapshot_) on_snapshot_(snapshot_);
+}
+
+void Controller::acknowledged(Revision revision) {
+  if (revision <= acknowledged_) return;
+  acknowledged_ = revision;
+  if (!busy_) settle();
+}
+
+void Controller::settle() {
+  // Writing the ends is itself a transaction, whose end comes here again; where it fails that would not stop.
+  if (std::exchange(settling_, true)) return;
+  std::vector<OperationRecord> done;
+  for (const auto& [id, needed] : waiting_) {
+    if (needed > acknowledged_) continue;
+    auto& operation = done.emplace_back(state_.operations.at(id));
+    operation.status = "SUCCESS";
+  }
+  write_statuses(done);
+  settling_ = false;
+}
+
+void Controller::fail_unacknowledged(std::chrono::seconds limit) {
+  const auto now = std::chrono::duration<double>(clock_.wall().time_since_epoch()).count();
+  std::vector<OperationRecord> late;
+  for (const auto& [id, needed] : waiting_) {
+    const auto& operation = state_.operations.at(id);
+    if (now - operation.created < static_cast<double>(limit.count())) continue;
+    auto& failed = late.emplace_back(operation);
+    failed.status = "FAIL";
+    failed.error_code = "INTERNAL_FAILURE";
+    failed.error_message = fmt::format("The data path did not take revision {} within {} s (it acts on {}). "
+                                       "\"causeway status\" and \"causeway doctor\" tell why.",
+                                       needed.value, limit.count(), acknowledged_.value);
+  }
+  write_statuses(late);
+}
+
+void Controller::write_statuses(const std::vector<OperationRecord>& operations) {
+  if (operations.empty()) return;
+  const auto written = change([&](Call& call) -> Result<void> {
+    for (auto operation : operations) {
+      operation.updated = call.now();
+      call.put(operation);
+    }
+    return {};
+  });
+  // They stay in waiting_: the next acknowledgement or transaction tries again.
+  if (!written) log::warn("end of {} operations not written: {}", operations.size(), written.error().message());
+}
+
+}  // namespace causeway::control
