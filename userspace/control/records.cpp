@@ -99,6 +99,7 @@ void members(F& f, R& r) {
   f("Revision", r.revision);
   f("Status", r.status);
   f("Document", r.document);
+  f("Tags", r.tags);
 }
 
 template <class F, Is<EcsServiceRecord> R>
@@ -116,6 +117,7 @@ void members(F& f, R& r) {
   f("DeploymentId", r.deployment_id);
   f("CreateDate", r.created);
   f("DeploymentCreateDate", r.deployment_created);
+  f("DeleteDate", r.deleted);
   f("Document", r.document);
   f("Number", r.number);
 }
@@ -144,6 +146,7 @@ void members(F& f, R& r) {
   f("ExitCode", r.exit_code);
   f("Address", r.address);
   f("Ports", r.ports);
+  f("ListeningPorts", r.listening_ports);
   f("StopTimeoutSeconds", r.stop_timeout_seconds);
   f("CreateDate", r.created);
   f("StartDate", r.started);
