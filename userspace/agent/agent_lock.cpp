@@ -1,0 +1,58 @@
+#include "agent/agent_lock.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
+namespace causeway::agent {
+namespace {
+
+int written_pid(int fd) {
+  char text[16]{};
+  const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
+  int pid = 0;
+  if (n > 0) std::from_chars(text, text + n, pid);
+  return pid;
+}
+
+}  // namespace
+
+Result<Fd> take_agent_lock(const std::string& path) {
+  std::error_code made;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), made);
+  if (made) return errno_error(made.value(), "make the directory of", path);
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!fd) return errno_error(errno, "open", path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return errno_error(errno, "lock", path);
+    const int pid = written_pid(fd.get());
+    Error held = make_error("lock", path,
+                            fmt::format("another agent{} runs with this run directory; stop it, or give this one its own "
+                                        "(paths.run_dir)",
+                                        pid > 0 ? fmt::format(" (pid {})", pid) : std::string()));
+    held.code = EWOULDBLOCK;
+    return held;
+  }
+  const std::string pid = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return errno_error(errno, "write", path);
+  }
+  return fd;
+}
+
+Result<std::optional<LockHolder>> agent_lock_holder(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::optional<LockHolder>();
+  if (!fd) return errno_error(errno, "open", path);
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return std::optional<LockHolder>();  // let go as fd closes
+  if (errno != EWOULDBLOCK) return errno_error(errno, "lock", path);
+  return std::optional<LockHolder>(LockHolder{written_pid(fd.get())});
+}
+
+}  // namespace causeway::agent
