@@ -46,13 +46,11 @@ class BodyReader {
   enum class State : std::uint8_t {
     done,
     bad,
-    counted,
+    counted,  ///< a body with a length
     endless,
     size_first,
     size,
     extension,
-    extension_quoted,
-    extension_escaped,
     size_lf,
     data,
     data_cr,
@@ -63,19 +61,23 @@ class BodyReader {
     trailer_lf,
     end_lf,
   };
-  std::string_view step(unsigned char c);
-  std::string_view step_size(unsigned char c);
-  std::string_view step_trailer(unsigned char c);
-  std::string_view end_of_trailer_name();
+  BodyStep run(std::string_view bytes, bool one_run);
+  void take_framing(char c);
+  void take_size(char c);
+  void take_trailer(char c);
+  void end_size_line();
+  void end_trailer_name();
+  void fail(std::string_view reason);
 
   State state_ = State::done;
   BodyLimits limits_;
-  std::uint64_t remaining_ = 0;      ///< of the length or of the chunk
+  std::uint64_t remaining_ = 0;      ///< of the length, or of the chunk
+  std::size_t size_digits_ = 0;      ///< of this chunk
   std::size_t extension_bytes_ = 0;  ///< of this chunk
   std::size_t trailer_bytes_ = 0;
-  std::size_t name_length_ = 0;
-  std::array<char, 20> name_{};  ///< the beginning of a trailer's name
-  bool size_seen_digit_ = false;
+  std::size_t name_length_ = 0;  ///< of this trailer's name
+  std::array<char, 20> name_{};  ///< its beginning
+  std::string_view reason_;
 };
 
 }  // namespace causeway::http

@@ -66,6 +66,9 @@ struct Head {
   bool connection_keep_alive = false;  ///< Connection names keep-alive
   bool connection_upgrade = false;     ///< Connection names upgrade
   bool hop_by_hop = false;             ///< some field must not be forwarded
+  std::uint32_t present = 0;           ///< a bit a FieldId
+
+  bool has(FieldId id) const { return (present >> static_cast<unsigned>(id) & 1u) != 0; }
 
   /// The first field of that id, or nullptr. `id` is not `other`.
   const Field* find(FieldId id) const;
@@ -81,7 +84,9 @@ struct RequestHead : Head {
   std::string_view method_text;
   TargetForm form = TargetForm::origin;
   std::string_view target;  ///< as sent
-  std::string_view path;    ///< path and query as origin-form sends them on; "/" may be implied, "*" for asterisk
+  /// Path and query to be sent on: "*" for asterisk-form, empty for CONNECT; of an absolute-form without a path it is
+  /// "/" (OPTIONS: "*"), or only the query, "?...", which goes out behind a "/".
+  std::string_view path;
   std::string_view
       authority;  ///< host[:port] that the request is for: the target's, else Host's; empty on HTTP/1.0 without
   /// A real upgrade (RFC 9110, 7.8): HTTP/1.1, Connection names upgrade, one Upgrade field, no body, not h2c.

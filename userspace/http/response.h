@@ -9,6 +9,9 @@ namespace causeway::http {
 /// The standard's phrase for a status ("Bad Gateway"), or "Unknown".
 std::string_view reason_phrase(std::uint16_t status);
 
+/// The counters' class of a status: 1 to 5. Unregistered classes (RFC 9110, 15) count as 5, no status as 0.
+unsigned status_class(std::uint16_t status);
+
 struct Answer {
   std::uint16_t status = 503;
   std::string_view detail =

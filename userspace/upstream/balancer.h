@@ -26,14 +26,17 @@ class RoundRobin {
   void assign(const std::vector<const Endpoint*>& endpoints);
   bool empty() const { return schedule_.empty(); }
 
-  /// The next endpoint that is not in `tried`; id 0: there is none.
-  EndpointId pick(std::span<const EndpointId> tried);
+  /// The next endpoint that is not in `tried`, or nullptr. Valid until what assign() was given is gone.
+  const Endpoint* pick(std::span<const EndpointId> tried);
 
  private:
   Random& random_;
-  std::vector<EndpointId> schedule_;  ///< an endpoint of weight w stands here w times (weights reduced), evenly spread
+  std::vector<const Endpoint*>
+      schedule_;  ///< an endpoint of weight w stands here w times (weights reduced), evenly spread
   std::size_t next_ = 0;
   EndpointId last_{};
+  bool begun_ = false;
+  bool weighted_ = false;
 };
 
 }  // namespace causeway::upstream

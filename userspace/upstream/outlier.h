@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -36,6 +37,8 @@ class OutlierDetector {
   void retain(const std::vector<EndpointId>& candidates);
 
   State state(EndpointId endpoint) const;
+  /// An endpoint not in `tried` whose trial is due; id 0: none.
+  EndpointId due_trial(std::span<const EndpointId> tried) const;
   /// The next request goes to this endpoint, whose state is trial_due.
   void begin_trial(EndpointId endpoint);
 
@@ -47,8 +50,6 @@ class OutlierDetector {
   void on_abandoned(EndpointId endpoint);
 
   std::size_t ejected() const { return ejected_; }
-  /// When state() of some endpoint changes next by time alone, or SteadyTime::max().
-  SteadyTime next_change() const;
 
  private:
   enum class Phase : std::uint8_t { in, out, on_trial };
@@ -62,12 +63,11 @@ class OutlierDetector {
   };
   void eject(Record& record, SteadyTime now);
   void restore(Record& record, SteadyTime now);
-  bool room() const;
 
   const Clock& clock_;
   std::unordered_map<EndpointId, Record> records_;  ///< only endpoints that failed
-  std::size_t candidates_ = 0;
-  std::size_t ejected_ = 0;  ///< records not in phase `in`
+  std::vector<EndpointId> candidates_;              ///< sorted
+  std::size_t ejected_ = 0;                         ///< records not in phase `in`
 };
 
 }  // namespace causeway::upstream

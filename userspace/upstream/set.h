@@ -36,8 +36,9 @@ class UpstreamSet {
   /// Nothing was learned: the client left, or a pooled connection had been closed meanwhile.
   void report_abandoned(EndpointId endpoint);
 
-  /// Whether an existing (pooled) connection to that endpoint may carry another request: it is registered under that
-  /// address, not draining, and not ejected.
+  /// Whether an existing (pooled) connection to that endpoint may carry another request: it is registered, neither
+  /// starting nor draining, and not ejected. An instance registered anew may keep its id and change its address: pools
+  /// are keyed by both.
   bool may_reuse(EndpointId endpoint) const;
   /// The endpoint as registered now (also when draining), or nullptr.
   const Endpoint* find(EndpointId endpoint) const;
@@ -47,16 +48,15 @@ class UpstreamSet {
   RetryBudget& retry_budget() { return budget_; }
 
  private:
-  void rebuild();
+  void refresh_candidates();
+  void refresh_turn();
 
   std::shared_ptr<const Service> service_;
-  const Clock& clock_;
   OutlierDetector outliers_;
   RoundRobin turn_;
   RetryBudget budget_;
-  std::vector<const Endpoint*> candidates_;  ///< into *service_
+  std::vector<const Endpoint*> candidates_;  ///< into *service_, ordered by id
   bool stale_ = true;                        ///< turn_ must be assigned anew
-  SteadyTime next_change_ = SteadyTime::max();
 };
 
 }  // namespace causeway::upstream

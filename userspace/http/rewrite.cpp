@@ -1,0 +1,137 @@
+#include "http/rewrite.h"
+
+#include <charconv>
+
+namespace causeway::http {
+
+namespace {
+
+void append_field(std::string_view name, std::string_view value, std::string& out) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+/// The lines of the fields that `keep` says go on, as they came. Lines that stand together are copied together.
+template <class Keep>
+void append_kept(const Head& head, const Keep& keep, std::string& out) {
+  const char* const end = head.field_block.data() + head.field_block.size();
+  const char* run = nullptr;
+  for (const Field& field : head.fields) {
+    // A field's line begins with its name and ends where the next one begins.
+    const char* const line = field.name.data();
+    if (keep(field)) {
+      if (run == nullptr) run = line;
+    } else if (run != nullptr) {
+      out.append(run, line);
+      run = nullptr;
+    }
+  }
+  if (run != nullptr) out.append(run, end);
+}
+
+bool is_hop_by_hop(const Field& field) {
+  switch (field.id) {
+    case FieldId::connection:
+    case FieldId::keep_alive:
+    case FieldId::proxy_connection:
+    case FieldId::te:
+    case FieldId::upgrade:
+      return true;
+    default:
+      return field.named_by_connection;
+  }
+}
+
+/// The first field of that id goes on, i.e. is not taken for this hop's.
+bool goes_on(const Head& head, FieldId id) {
+  const Field* field = head.find(id);
+  return field != nullptr && !field->named_by_connection;
+}
+
+/// 101, and 426, where Upgrade is the answer (RFC 9110, 15.5.22).
+bool carries_upgrade(const ResponseHead& head) {
+  return (head.status == 101 || head.status == 426) && head.has(FieldId::upgrade);
+}
+
+/// RFC 9110, 8.6 and RFC 9112, 6.1.
+bool must_not_frame(const ResponseHead& head) {
+  return head.status < 200 || head.status == 204;
+}
+
+void append_status(std::uint16_t status, std::string& out) {
+  char digits[4];
+  const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
+  out.append(digits, end);
+}
+
+}  // namespace
+
+void append_request_head(const RequestHead& head, const RequestRewrite& rewrite, std::string& out) {
+  out.append(head.method_text).append(" ");
+  if (head.path.starts_with('?')) out += '/';
+  out.append(head.path).append(" HTTP/1.1\r\n");
+
+  const bool replace_host = head.form == TargetForm::absolute;
+  if (replace_host) append_field("host", head.authority, out);
+  const bool drop_expect = head.minor == 0 && head.has(FieldId::expect);
+  if (!head.hop_by_hop && !replace_host && !drop_expect) {
+    out.append(head.field_block);
+  } else {
+    append_kept(
+        head,
+        [&](const Field& field) {
+          if (field.id == FieldId::upgrade && head.wants_upgrade) return true;
+          if (field.id == FieldId::host && replace_host) return false;
+          if (field.id == FieldId::expect && drop_expect) return false;
+          return !is_hop_by_hop(field);
+        },
+        out);
+  }
+
+  if (!replace_host && !head.has(FieldId::host)) append_field("host", rewrite.default_host, out);
+  if (head.wants_upgrade) out.append("connection: upgrade\r\n");
+  if (!rewrite.request_id.empty() && !goes_on(head, FieldId::x_request_id)) {
+    append_field("x-request-id", rewrite.request_id, out);
+  }
+  if (!rewrite.forwarded_proto.empty() && !goes_on(head, FieldId::x_forwarded_proto)) {
+    append_field("x-forwarded-proto", rewrite.forwarded_proto, out);
+  }
+  out.append("\r\n");
+}
+
+bool needs_dechunking(const RequestHead& request, const Framing& response) {
+  return request.minor == 0 && response.kind == BodyKind::chunked;
+}
+
+void append_response_head(const ResponseHead& head, const ResponseRewrite& rewrite, std::string& out) {
+  out.append("HTTP/1.1 ");
+  append_status(head.status, out);
+  out.append(" ").append(head.reason).append("\r\n");
+
+  const bool upgrade = carries_upgrade(head);
+  const bool unframed = must_not_frame(head);
+  if (!head.hop_by_hop && !unframed && !rewrite.dechunk) {
+    out.append(head.field_block);
+  } else {
+    append_kept(
+        head,
+        [&](const Field& field) {
+          if (field.id == FieldId::upgrade && upgrade) return true;
+          if (field.id == FieldId::transfer_encoding) return !unframed && !rewrite.dechunk;
+          if (field.id == FieldId::content_length) return !unframed;
+          if (field.id == FieldId::trailer && rewrite.dechunk) return false;
+          return !is_hop_by_hop(field);
+        },
+        out);
+  }
+
+  const bool interim = head.status < 200 && head.status != 101;
+  const bool close = (!rewrite.keep_alive || rewrite.dechunk) && head.status != 101;
+  if (!interim) {
+    if (upgrade) out.append(close ? "connection: upgrade, close\r\n" : "connection: upgrade\r\n");
+    if (close && !upgrade) out.append("connection: close\r\n");
+    if (!close && !upgrade && rewrite.client_minor == 0) out.append("connection: keep-alive\r\n");
+  }
+  out.append("\r\n");
+}
+
+}  // namespace causeway::http

@@ -1,0 +1,85 @@
+#include "upstream/set.h"
+
+#include <algorithm>
+
+namespace causeway::upstream {
+
+UpstreamSet::UpstreamSet(std::shared_ptr<const Service> service, const Clock& clock, Random& random)
+    : service_(std::move(service)), outliers_(clock), turn_(random), budget_(clock) {
+  refresh_candidates();
+}
+
+void UpstreamSet::update(std::shared_ptr<const Service> service) {
+  if (service == service_) return;
+  service_ = std::move(service);
+  refresh_candidates();
+  // At once, not at the next pick: the old service's endpoints, to which turn_ points, may be gone by then.
+  refresh_turn();
+}
+
+void UpstreamSet::refresh_candidates() {
+  candidates_ = candidates(*service_);
+  std::vector<EndpointId> ids;
+  ids.reserve(candidates_.size());
+  for (const Endpoint* endpoint : candidates_) ids.push_back(endpoint->id);
+  outliers_.retain(ids);
+  stale_ = true;
+}
+
+void UpstreamSet::refresh_turn() {
+  stale_ = false;
+  if (outliers_.ejected() == 0) return turn_.assign(candidates_);
+  std::vector<const Endpoint*> in;
+  for (const Endpoint* endpoint : candidates_) {
+    if (!ejected(endpoint->id)) in.push_back(endpoint);
+  }
+  turn_.assign(in);
+}
+
+const Endpoint* UpstreamSet::pick(std::span<const EndpointId> tried) {
+  if (stale_) refresh_turn();
+  if (const EndpointId due = outliers_.due_trial(tried); due != EndpointId{}) {
+    outliers_.begin_trial(due);
+    return find(due);
+  }
+  if (const Endpoint* endpoint = turn_.pick(tried); endpoint != nullptr) return endpoint;
+  if (outliers_.ejected() == 0) return nullptr;
+  for (const Endpoint* endpoint : candidates_) {
+    if (std::find(tried.begin(), tried.end(), endpoint->id) == tried.end()) return endpoint;
+  }
+  return nullptr;
+}
+
+bool UpstreamSet::report_failure(EndpointId endpoint) {
+  const bool ejected_now = outliers_.on_failure(endpoint);
+  stale_ = stale_ || ejected_now;
+  return ejected_now;
+}
+
+void UpstreamSet::report_success(EndpointId endpoint) {
+  if (outliers_.on_success(endpoint)) stale_ = true;
+}
+
+void UpstreamSet::report_abandoned(EndpointId endpoint) {
+  outliers_.on_abandoned(endpoint);
+}
+
+bool UpstreamSet::may_reuse(EndpointId endpoint) const {
+  const Endpoint* found = find(endpoint);
+  if (found == nullptr || found->health == Health::starting || found->health == Health::draining) return false;
+  const OutlierDetector::State state = outliers_.state(endpoint);
+  return state == OutlierDetector::State::in || state == OutlierDetector::State::on_trial;
+}
+
+const Endpoint* UpstreamSet::find(EndpointId endpoint) const {
+  const auto& all = service_->endpoints;
+  const auto found =
+      std::lower_bound(all.begin(), all.end(), endpoint, [](const Endpoint& e, EndpointId id) { return e.id < id; });
+  return found != all.end() && found->id == endpoint ? &*found : nullptr;
+}
+
+bool UpstreamSet::ejected(EndpointId endpoint) const {
+  return outliers_.state(endpoint) != OutlierDetector::State::in;
+}
+
+}  // namespace causeway::upstream
