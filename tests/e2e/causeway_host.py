@@ -111,7 +111,7 @@ class Host:
         found = []
         for directory in self.sandbox.cgroup_directories():
             shown = subprocess.run(["bpftool", "-j", "cgroup", "show", directory], capture_output=True, text=True, check=True)
-            found += json.loads(shown.stdout or "[]")
+            found += json.loads(shown.stdout.strip() or "[]")
         return found
 
     def assert_nothing_attached(self):
