@@ -25,7 +25,6 @@ using namespace std::chrono_literals;
 using control::TaskRecord;
 
 constexpr auto kDrainLook = 100ms;  // two looks without a connection end a drain
-constexpr auto kForgetEvery = 60s;
 
 Fd open_pidfd(int pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
@@ -109,7 +108,6 @@ struct TaskSupervisor::State : std::enable_shared_from_this<State> {
   std::map<std::string, std::unique_ptr<Followed>> followed;  // by task id
   std::set<std::string> leftovers;                            // cgroups still to be removed
   asio::steady_timer recheck_timer;
-  std::chrono::steady_clock::time_point forget_at = std::chrono::steady_clock::now() + kForgetEvery;
   bool active = false;
 };
 
@@ -247,11 +245,6 @@ void TaskSupervisor::State::recheck() {
     if (task == nullptr) continue;
     check_ports(TaskRecord(*task));
     if (task->desired_status == "STOPPED" && followed.at(id)->phase == Phase::running) begin_stop(id);
-  }
-  if (std::chrono::steady_clock::now() >= forget_at) {
-    forget_at = std::chrono::steady_clock::now() + kForgetEvery;
-    const auto forgotten = controller.change(control::forget_old);
-    if (!forgotten) log::warn("old tasks and operations cannot be dropped: {}", forgotten.error().message());
   }
   recheck_timer.expires_after(options.recheck);
   recheck_timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {

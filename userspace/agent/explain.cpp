@@ -1,0 +1,379 @@
+#include "agent/explain.h"
+
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/nearest.h"
+#include "model/names.h"
+
+namespace causeway::agent {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxAnswers = 8;  // Cloud Map: a MULTIVALUE answer carries up to eight
+
+struct Client {
+  NamespaceNumber sees = kEveryNamespace;
+  std::string who = "a process of this host outside all tasks";
+};
+
+std::string namespace_name(const Snapshot& snapshot, NamespaceNumber number) {
+  const auto found = snapshot.namespaces.find(number);
+  return found == snapshot.namespaces.end() ? "?" : found->second.name;
+}
+
+std::string normal(std::string_view name) {
+  std::string out(name);
+  while (out.ends_with('.')) out.pop_back();
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+Result<Client> client_of(const control::State& state, const Snapshot& snapshot, const std::string& from) {
+  Client client;
+  if (from.empty()) return client;
+  const std::size_t slash = from.find('/');
+  const std::string cluster = slash == std::string::npos ? "default" : from.substr(0, slash);
+  const std::string name = slash == std::string::npos ? from : from.substr(slash + 1);
+  std::vector<std::string> all;
+  for (const auto& [c, services] : state.ecs_services) {
+    for (const auto& [n, service] : services) {
+      if (service.status != "INACTIVE") all.push_back(c + "/" + n);
+    }
+  }
+  const auto in_cluster = state.ecs_services.find(cluster);
+  if (in_cluster == state.ecs_services.end() || !in_cluster->second.contains(name)) {
+    const auto near = nearest_few(from, all, 3);
+    return make_error("explain a dial from", from,
+                      near.empty() ? "there is no such ECS service; --from takes CLUSTER/SERVICE"
+                                   : fmt::format("there is no such ECS service; did you mean {}?", join(near, " or ")));
+  }
+  const auto& service = in_cluster->second.at(name);
+  client.who = fmt::format("a task of ECS service {}/{}", cluster, name);
+  client.sees = kNoNamespace;
+  const auto own = state.namespaces.find(service.service_connect_namespace);
+  if (own != state.namespaces.end()) client.sees = own->second.number;
+  if (client.sees == kNoNamespace) {
+    client.who += ", which is in no Service Connect namespace and sees no alias";
+  } else {
+    client.who += fmt::format(", which sees the aliases of namespace {}", namespace_name(snapshot, client.sees));
+  }
+  return client;
+}
+
+/// One explanation while it is written.
+class Explanation {
+ public:
+  Explanation(const Snapshot& snapshot, const ExplainQuestion& question, Client client)
+      : snapshot_(snapshot), question_(question), name_(normal(question.name)), client_(std::move(client)) {}
+
+  json::object run() {
+    out_["name"] = name_;
+    out_["port"] = question_.port ? json::value(*question_.port) : json::value(nullptr);
+    out_["from"] = question_.from.empty() ? json::value(nullptr) : json::value(question_.from);
+    step("client", true, client_.who);
+    if (const auto ip = IpAddress::parse(name_)) {
+      address(*ip);
+    } else {
+      dns();
+    }
+    out_["steps"] = std::move(steps_);
+    return std::move(out_);
+  }
+
+ private:
+  bool sees(NamespaceNumber number) const { return client_.sees == kEveryNamespace || client_.sees == number; }
+
+  void step(std::string_view title, bool ok, std::string text) {
+    steps_.push_back(json::object{{"step", title}, {"ok", ok}, {"text", std::move(text)}});
+  }
+  void verdict(std::string_view kind) { out_["verdict"] = kind; }
+
+  void address(const IpAddress& ip);
+  void dns();
+  void alias_name(const AliasName& name);
+  void ambiguous(const std::vector<const AliasName*>& visible);
+  void cloud_map(const CloudMapName& name);
+  void not_found(const std::vector<const AliasName*>& hidden);
+  void alias(const IpAddress& vip, const std::string& as);
+  void service(const Alias& alias);
+  void endpoints(const Service& service);
+  std::vector<std::string> known_names() const;
+
+  const Snapshot& snapshot_;
+  const ExplainQuestion& question_;
+  std::string name_;
+  Client client_;
+  json::object out_;
+  json::array steps_;
+};
+
+void Explanation::address(const IpAddress& ip) {
+  out_["dns"] = json::object{{"kind", "address"}, {"addresses", json::array{ip.to_string()}}};
+  step("dns", true, "an address: nothing is asked");
+  for (const Alias& candidate : snapshot_.aliases) {
+    if (candidate.vip4 == ip || candidate.vip6 == ip) return alias(ip, ip.to_string());
+  }
+  for (const auto& [id, workload] : snapshot_.workloads) {
+    if (workload.address != ip) continue;
+    verdict("direct");
+    return step("alias", true, fmt::format("{} is the address of task {} of service {}: it is dialled directly, without "
+                                           "balancing or retries", ip.to_string(), id, workload.client_name));
+  }
+  verdict("not_ours");
+  step("alias", false, fmt::format("{} belongs to no alias and no task: the connection is left alone (or refused, where the "
+                                   "address lies in the alias range)", ip.to_string()));
+}
+
+void Explanation::dns() {
+  std::vector<const AliasName*> visible, hidden;
+  for (const AliasName& candidate : snapshot_.alias_names) {
+    if (candidate.name == name_) (sees(candidate.namespace_number) ? visible : hidden).push_back(&candidate);
+  }
+  if (visible.size() > 1) return ambiguous(visible);
+  if (visible.size() == 1) return alias_name(*visible.front());
+  const auto record = snapshot_.cloud_map_names.find(name_);
+  if (record != snapshot_.cloud_map_names.end()) return cloud_map(*record->second);
+  not_found(hidden);
+}
+
+void Explanation::alias_name(const AliasName& name) {
+  out_["dns"] = json::object{{"kind", "alias"},
+                             {"namespace", namespace_name(snapshot_, name.namespace_number)},
+                             {"addresses", json::array{name.vip4.to_string(), name.vip6.to_string()}}};
+  step("dns", true, fmt::format("{} is an alias of namespace {}: A {}, AAAA {} (stable while the alias lives)", name_,
+                                namespace_name(snapshot_, name.namespace_number), name.vip4.to_string(), name.vip6.to_string()));
+  alias(name.vip4, name_);
+}
+
+void Explanation::ambiguous(const std::vector<const AliasName*>& visible) {
+  std::vector<std::string> names;
+  for (const AliasName* each : visible) names.push_back(namespace_name(snapshot_, each->namespace_number));
+  out_["dns"] = json::object{{"kind", "ambiguous"}, {"addresses", json::array()}};
+  verdict("ambiguous");
+  step("dns", false, fmt::format("{} is an alias in several namespaces ({}), and a process outside all tasks sees them all: "
+                                 "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or use a full name",
+                                 name_, join(names, ", ")));
+}
+
+void Explanation::cloud_map(const CloudMapName& name) {
+  const bool any_healthy = std::any_of(name.instances.begin(), name.instances.end(), [](const auto& i) { return i.healthy; });
+  json::array addresses, instances;
+  std::uint32_t ttl = 0;
+  std::vector<std::string> types;
+  for (const CloudMapRecord& record : name.records) {
+    constexpr std::string_view kTypes[] = {"A", "AAAA", "SRV", "CNAME"};
+    types.emplace_back(kTypes[static_cast<std::size_t>(record.type)]);
+    ttl = record.ttl_seconds;
+  }
+  std::size_t answered = 0;
+  for (const CloudMapInstance& each : name.instances) {
+    const bool answers = each.healthy || !any_healthy;
+    const std::string where = !each.cname.empty()             ? each.cname
+                              : each.ipv4 != IpAddress()      ? each.ipv4.to_string()
+                                                              : each.ipv6.to_string();
+    if (answers && ++answered <= kMaxAnswers) addresses.emplace_back(where);
+    instances.push_back(json::object{{"instance_id", each.instance_id},
+                                     {"address", where},
+                                     {"port", each.port},
+                                     {"health", each.healthy ? "healthy" : "unhealthy"},
+                                     {"used", answers},
+                                     {"reason", answers ? "" : "unhealthy, and others are healthy"}});
+  }
+  out_["dns"] = json::object{{"kind", "cloud_map"}, {"types", join(types, ", ")}, {"ttl", ttl}, {"addresses", addresses}};
+  out_["endpoints"] = std::move(instances);
+  if (answered == 0) {
+    verdict("no_endpoint");
+    return step("dns", false, fmt::format("{} is a Cloud Map name ({}) without instances: no address in the answer", name_,
+                                          join(types, ", ")));
+  }
+  verdict("direct");
+  step("dns", true, fmt::format("{} is a Cloud Map name ({}, TTL {} s): {} of {} instances are answered{}{}", name_,
+                                join(types, ", "), ttl, std::min(answered, kMaxAnswers), name.instances.size(),
+                                any_healthy ? "" : ", all of them since none is healthy",
+                                answered > kMaxAnswers ? ", at most eight at a time" : ""));
+  step("path", true, "the application dials an instance directly: no alias, so no balancing, retries or request metrics");
+}
+
+std::vector<std::string> Explanation::known_names() const {
+  std::vector<std::string> names;
+  for (const AliasName& each : snapshot_.alias_names) {
+    if (sees(each.namespace_number)) names.push_back(each.name);
+  }
+  for (const auto& [name, record] : snapshot_.cloud_map_names) names.push_back(name);
+  return names;
+}
+
+void Explanation::not_found(const std::vector<const AliasName*>& hidden) {
+  const auto near = nearest_few(name_, known_names(), 3);
+  json::array suggestions;
+  for (const std::string& each : near) suggestions.emplace_back(each);
+  out_["nearest"] = std::move(suggestions);
+  const std::string hint = near.empty() ? "" : fmt::format("; near it: {}", join(near, ", "));
+
+  const NamespaceZone* zone = nullptr;
+  for (const auto& [number, each] : snapshot_.namespaces) {
+    if (each.dns && (name_ == each.name || name_.ends_with("." + each.name))) zone = &each;
+  }
+  out_["dns"] = json::object{{"kind", zone != nullptr ? "nxdomain" : "forwarded"}, {"addresses", json::array()}};
+  verdict(zone != nullptr ? "unknown_name" : "not_ours");
+  if (!hidden.empty()) {
+    std::vector<std::string> names;
+    for (const AliasName* each : hidden) names.push_back(namespace_name(snapshot_, each->namespace_number));
+    step("dns", false, fmt::format("{} is an alias of namespace {}, which this client does not see; its service must join that "
+                                   "namespace (serviceConnectConfiguration)", name_, join(names, ", ")));
+  }
+  if (zone != nullptr) {
+    step("dns", false, fmt::format("{} lies in the DNS namespace {}, which has no such name: NXDOMAIN{}", name_, zone->name, hint));
+  } else {
+    step("dns", false, fmt::format("{} is no name of Causeway: the query goes on to the resolver that was asked{}", name_, hint));
+  }
+}
+
+void Explanation::alias(const IpAddress& vip, const std::string& as) {
+  const Alias* chosen = nullptr;
+  std::vector<std::string> ports;
+  for (const Alias& each : snapshot_.aliases) {
+    if (each.vip4 != vip && each.vip6 != vip) continue;
+    if (!sees(each.namespace_number)) continue;
+    ports.push_back(std::to_string(each.port));
+    if (!question_.port ? chosen == nullptr : each.port == *question_.port) chosen = &each;
+  }
+  if (ports.empty()) {
+    verdict("refused");
+    return step("alias", false, fmt::format("{} is an alias address of a namespace that this client does not see: refused "
+                                            "(ECONNREFUSED)", as));
+  }
+  if (chosen == nullptr) {
+    verdict("refused");
+    return step("alias", false, fmt::format("there is no alias {}:{}, the connection is refused at once (ECONNREFUSED); its "
+                                            "ports: {}", as, question_.port.value_or(0), join(ports, ", ")));
+  }
+  out_["port"] = chosen->port;
+  const std::string others =
+      question_.port || ports.size() == 1 ? "" : fmt::format(" (it has the ports {}; this is the first)", join(ports, ", "));
+  out_["alias"] = json::object{{"name", chosen->name},
+                               {"port", chosen->port},
+                               {"namespace", namespace_name(snapshot_, chosen->namespace_number)},
+                               {"vip4", chosen->vip4.to_string()},
+                               {"vip6", chosen->vip6.to_string()},
+                               {"service_id", chosen->service.value}};
+  step("alias", true, fmt::format("{}:{} is intercepted at connect(){}", chosen->vip4.to_string(), chosen->port, others));
+  service(*chosen);
+}
+
+void Explanation::service(const Alias& alias) {
+  const auto found = snapshot_.services.find(alias.service);
+  if (found == snapshot_.services.end()) {
+    verdict("no_endpoint");
+    return step("service", false, "its service is gone: refused");
+  }
+  const Service& service = *found->second;
+  const std::string protocol(to_string(service.protocol));
+  out_["service"] = json::object{{"namespace", service.namespace_name},
+                                 {"discovery_name", service.discovery_name},
+                                 {"protocol", protocol}};
+  step("service", true, fmt::format("discovery name {} in namespace {}", service.discovery_name, service.namespace_name));
+  std::string how;
+  switch (service.protocol) {
+    case AppProtocol::detect: how = "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP"; break;
+    case AppProtocol::http: how = "appProtocol http: HTTP/1.1, anything else is answered with 400"; break;
+    case AppProtocol::http2:
+    case AppProtocol::grpc: how = fmt::format("appProtocol {}: relayed as TCP, balanced by connection", protocol); break;
+    case AppProtocol::tcp: how = "relayed as TCP, balanced by connection"; break;
+  }
+  out_["path"] = json::object{{"kind", "proxy"}, {"protocol", protocol}};
+  step("path", true, "through the proxy; " + how);
+  endpoints(service);
+}
+
+void Explanation::endpoints(const Service& service) {
+  const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                       [](const Endpoint& e) { return e.health == Health::healthy; });
+  json::array list;
+  std::size_t used = 0;
+  for (const Endpoint& each : service.endpoints) {
+    // As upstream::candidates(): unhealthy ones count where no endpoint is healthy.
+    const bool takes = each.health == Health::healthy || (each.health == Health::unhealthy && !any_healthy);
+    std::string reason;
+    switch (each.health) {
+      case Health::healthy: break;
+      case Health::unhealthy: reason = takes ? "unhealthy, but no endpoint is healthy" : "its health status is UNHEALTHY"; break;
+      case Health::starting: reason = fmt::format("nothing listens on {} yet", each.address.to_string()); break;
+      case Health::draining: reason = "deregistered or stopping: it gets no new connection"; break;
+    }
+    used += takes ? 1U : 0U;
+    list.push_back(json::object{{"instance_id", each.instance_id},
+                                {"address", each.address.ip.to_string()},
+                                {"port", each.address.port},
+                                {"health", to_string(each.health)},
+                                {"used", takes},
+                                {"reason", reason}});
+  }
+  out_["endpoints"] = std::move(list);
+  verdict(used > 0 ? "answered" : "no_endpoint");
+  if (used > 0) {
+    step("endpoints", true, fmt::format("{} of {} take connections, in turn; one that keeps failing is left out for a while by "
+                                        "the proxy", used, service.endpoints.size()));
+  } else if (service.endpoints.empty()) {
+    step("endpoints", false, "none is registered: HTTP is answered with 503, TCP is closed. Start a task with causeway run, or "
+                             "register an instance");
+  } else {
+    step("endpoints", false, fmt::format("none of {} takes connections: HTTP is answered with 503, TCP is closed", service.endpoints.size()));
+  }
+}
+
+}  // namespace
+
+Result<ExplainQuestion> parse_target(std::string_view target) {
+  ExplainQuestion question;
+  const auto bad = [target](std::string_view why) { return make_error("explain", target, why); };
+  if (target.empty() || target.size() > 255 + 6) return bad("NAME[:PORT] is at most 255 characters");
+  if (IpAddress::parse(target)) {
+    question.name = target;
+    return question;
+  }
+  std::string_view port;
+  if (target.starts_with('[')) {
+    const std::size_t close = target.find(']');
+    if (close == std::string_view::npos) return bad("the ] is missing");
+    question.name = target.substr(1, close - 1);
+    const std::string_view rest = target.substr(close + 1);
+    if (!rest.empty() && rest[0] != ':') return bad("after ] only :PORT may stand");
+    port = rest.empty() ? rest : rest.substr(1);
+    if (!rest.empty() && port.empty()) return bad("the port is missing");
+    if (!IpAddress::parse(question.name)) return bad("between [ and ] an IPv6 address must stand");
+  } else {
+    const std::size_t colon = target.find(':');
+    question.name = target.substr(0, colon);
+    if (colon != std::string_view::npos) {
+      port = target.substr(colon + 1);
+      if (port.empty()) return bad("the port is missing");
+    }
+  }
+  for (const char c : question.name) {
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '/') return bad("a name, not a URL: NAME[:PORT], e.g. user-svc:80");
+  }
+  if (question.name.empty()) return bad("the name is missing");
+  if (!port.empty()) {
+    std::uint16_t number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (error != std::errc() || end != port.data() + port.size() || number == 0) {
+      return bad("the port must be a number from 1 to 65535 (a URL is not taken: NAME[:PORT], e.g. user-svc:80)");
+    }
+    question.port = number;
+  }
+  return question;
+}
+
+Result<json::object> explain(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question) {
+  auto client = client_of(state, snapshot, question.from);
+  if (!client) return client.error();
+  return Explanation(snapshot, question, std::move(*client)).run();
+}
+
+}  // namespace causeway::agent
