@@ -8,10 +8,10 @@ import botocore.exceptions
 clients = {}
 for line in sys.stdin:
     call = json.loads(line)
-    client = clients.setdefault(call["service"], None) or boto3.client(call["service"])
-    clients[call["service"]] = client
+    if call["service"] not in clients:
+        clients[call["service"]] = boto3.client(call["service"])
     try:
-        result = getattr(client, call["operation"])(**call["parameters"])
+        result = getattr(clients[call["service"]], call["operation"])(**call["parameters"])
         answer = {"result": result}
     except botocore.exceptions.ClientError as error:
         answer = {"error": type(error).__name__, "message": str(error)}
