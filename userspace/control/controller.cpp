@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <exception>
 #include <utility>
 
 #include "base/log.h"
@@ -63,10 +64,13 @@ Controller::Outcome Controller::attempt(const std::function<bool(Call&)>& fill) 
   bool committed = false;
   for (int i = 0; i < kAttempts && !committed; ++i) {
     Call call(state_, settings_, clock_, random_);
-    if (!fill(call)) {
-      outcome.refused = true;
-      break;
+    try {
+      outcome.refused = !fill(call);
+    } catch (const std::exception& e) {
+      // A member of an unexpected type in hostile input must not end the agent.
+      outcome.error = make_error("run", "operation", e.what());
     }
+    if (outcome.refused || outcome.error) break;
     outcome.revision = state_.revision();
     if (call.txn.empty()) {
       committed = true;

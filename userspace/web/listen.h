@@ -1,0 +1,18 @@
+#pragma once
+// Opening the listening sockets.
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/ip.h"
+#include "base/result.h"
+
+namespace causeway::web {
+
+Result<Fd> open_tcp_listener(const SocketAddress& address);
+Result<Fd> open_unix_listener(const std::string& path, unsigned mode);
+/// The address that a listener got.
+Result<SocketAddress> local_address(int fd);
+
+}  // namespace causeway::web
