@@ -243,6 +243,20 @@ class Host:
         popen_options.setdefault("stdin", subprocess.DEVNULL)
         return self.sandbox.popen(self.task_command(service, arguments, cluster=cluster, options=options), **popen_options)
 
+    def task_processes(self):
+        """Everything that runs in the cgroup of a task."""
+        found = []
+        for directory in self.sandbox.cgroup_directories():
+            if "/causeway/tasks/" in directory:
+                with contextlib.suppress(OSError), open(directory + "/cgroup.procs") as procs:
+                    found += [int(pid) for pid in procs.read().split()]
+        return found
+
+    def end_tasks(self):
+        for pid in self.task_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def run_in_task(self, service, arguments, *, cluster="production", options=(), **run_options):
         """Runs a program to its end as a task."""
         return self.sandbox.run(self.task_command(service, arguments, cluster=cluster, options=options), **run_options)

@@ -84,10 +84,6 @@ class Dns(HostTest):
         found = self.answers("many.myapp.local")
         self.assertEqual(len(found), 8, found)
         self.assertRegex(self.dig("many.myapp.local")[1], r"many\.myapp\.local\.\s+17\s+IN\s+A\s+10\.0\.0\.")
-        for n in range(9):
-            self.register(service, f"i-{n}", AWS_INSTANCE_IPV4=f"10.0.0.{n + 1}", AWS_INIT_HEALTH_STATUS="UNHEALTHY")
-        self.host.cloud_map("DeregisterInstance", ServiceId=service, InstanceId="i-8")
-        self.register(service, "i-8", AWS_INSTANCE_IPV4="10.0.0.9", AWS_INIT_HEALTH_STATUS="UNHEALTHY")
 
     def test_cloud_map_health(self):
         service = self.cloud_map_service("health", A=5)
