@@ -291,7 +291,7 @@ class Host:
 
 
 class HostTest(unittest.TestCase):
-    """A test case with one started host for all its tests; each test leaves it as it found it, or makes its own."""
+    """A test case with one started host for all its tests; each test leaves it as it found it."""
 
     settings = None
 
@@ -306,7 +306,17 @@ class HostTest(unittest.TestCase):
     def describe(cls):
         """Overridden: what all tests of the class need."""
 
-    def new_host(self, settings=None):
-        host = Host(settings)
-        self.addCleanup(host.close)
-        return host
+
+class HostPerTest(unittest.TestCase):
+    """A test case with a started host for each test."""
+
+    settings = None
+
+    def setUp(self):
+        self.host = Host(self.settings)
+        self.addCleanup(self.host.close)
+        self.host.start()
+        self.describe()
+
+    def describe(self):
+        """Overridden: what each test needs."""

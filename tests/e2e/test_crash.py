@@ -5,26 +5,16 @@ import re
 import signal
 import time
 
-from causeway_host import HostTest
+from causeway_host import HostPerTest
 from support.sandbox import wait_until
 
 
-class Crash(HostTest):
-    @classmethod
-    def describe(cls):
-        pass
-
-    def setUp(self):
-        # Each test kills something: a host for each.
-        self.host = self.new_host().start()
+class Crash(HostPerTest):
+    def describe(self):
         self.host.namespace()
         self.host.connected_service("user-service", dns_name="user-svc")
         self.tasks = [self.host.start_task("user-service") for _ in range(3)]
         self.host.wait_healthy("user-service", 3)
-
-    @classmethod
-    def setUpClass(cls):
-        pass
 
     def test_task_under_load(self):
         load = self.host.load("http://user-svc/api/users/1", requests=6000)

@@ -1,29 +1,23 @@
 """The first example, played with each client: Cloud Map registries alone, Service Connect alone, and both."""
 import json
-import unittest
 
-from causeway_host import PYTHON_CLIENTS, Host
+from causeway_host import PYTHON_CLIENTS, HostPerTest
 from support.clients import Boto3, CommandLine
 from support.sandbox import wait_until
+from support.sigv4 import ApiError
 
 CONNECT = {"enabled": True, "namespace": "myapp.local", "services": [
     {"portName": "http", "discoveryName": "user-service", "clientAliases": [{"port": 80, "dnsName": "user-svc"}]}]}
 
 
 class Example:
-    """Mixed into one test case a client."""
+    """Mixed into one test case a client, with its make_client()."""
 
-    def make_client(self, host):
-        raise NotImplementedError
-
-    def setUp(self):
-        self.host = Host()
-        self.addCleanup(self.host.close)
-        self.host.start()
+    def describe(self):
         self.client = self.make_client(self.host)
         self.addCleanup(self.client.close)
 
-    def describe(self, *, registries, connect, defaults=False):
+    def play(self, *, registries, connect, defaults=False):
         operation = self.client.create_namespace()["OperationId"]
         done = wait_until(lambda: (o := self.client.get_operation(operation))["Status"] == "SUCCESS" and o, 10,
                           "the namespace's operation is SUCCESS")
@@ -48,7 +42,7 @@ class Example:
             self.assertRegex(instance["Attributes"]["AWS_INSTANCE_IPV4"], r"^127\.254\.")
 
     def test_service_registries_alone(self):
-        self.describe(registries=True, connect=None)
+        self.play(registries=True, connect=None)
         self.host.wait_healthy("user-service", 2)
         addresses = set(self.host.sandbox.run(["dig", "+short", "user-service.myapp.local"]).stdout.split())
         self.assertEqual(len(addresses), 2, addresses)
@@ -59,7 +53,7 @@ class Example:
         self.assertEqual(self.client.describe_ecs_service()["runningCount"], 2)
 
     def test_service_connect_alone(self):
-        self.describe(registries=False, connect=CONNECT, defaults=True)
+        self.play(registries=False, connect=CONNECT, defaults=True)
         self.host.wait_healthy("user-service", 2)
         self.assertEqual(json.loads(self.host.get("http://user-svc:80/api/users/123"))["id"], "123")
         self.assert_balanced("http://user-svc/api/users/1")
@@ -72,7 +66,7 @@ class Example:
     def test_both_on_one_service(self):
         connect = json.loads(json.dumps(CONNECT))
         connect["services"][0]["discoveryName"] = "users"
-        self.describe(registries=True, connect=connect)
+        self.play(registries=True, connect=connect)
         self.host.wait_healthy("user-service", 2)
         self.host.wait_healthy("users", 2)
         self.assert_balanced("http://user-svc/api/users/1")
@@ -80,33 +74,29 @@ class Example:
         self.assertEqual({s["Name"] for s in self.client.list_cloud_map_services()}, {"user-service", "users"})
 
 
-class DebianAws(Example, unittest.TestCase):
+class DebianAws(Example, HostPerTest):
     def make_client(self, host):
         return CommandLine(host, "/usr/bin/aws")
 
 
-class PypiAws(Example, unittest.TestCase):
+class PypiAws(Example, HostPerTest):
     def make_client(self, host):
         return CommandLine(host, PYTHON_CLIENTS / "bin/aws")
 
 
-class PypiBoto3(Example, unittest.TestCase):
+class PypiBoto3(Example, HostPerTest):
     def make_client(self, host):
         return Boto3(host, PYTHON_CLIENTS / "bin/python")
 
 
-class Refusals(unittest.TestCase):
+class Refusals(HostPerTest):
     """What AWS or its guides let fail in silence is refused with the reason."""
 
-    def setUp(self):
-        self.host = Host()
-        self.addCleanup(self.host.close)
-        self.host.start()
+    def describe(self):
         self.namespace = self.host.namespace()
         self.host.connected_service("user-service", dns_name="user-svc")
 
     def refused(self, what, service, operation, **parameters):
-        from support.sigv4 import ApiError
         with self.assertRaises(ApiError, msg=what) as caught:
             self.host.call(service, operation, **parameters)
         return caught.exception
@@ -138,7 +128,3 @@ class Refusals(unittest.TestCase):
         # Nothing of what was refused exists.
         services = self.host.ecs("ListServices", cluster="production")["serviceArns"]
         self.assertEqual(len(services), 1, services)
-
-
-if __name__ == "__main__":
-    unittest.main()
