@@ -1,0 +1,113 @@
+#include "http/framing.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace causeway::http {
+namespace {
+
+RequestHead request(const std::string& text) {
+  RequestParser parser;
+  EXPECT_EQ(parser.parse(text).outcome, Outcome::complete) << text;
+  RequestHead head = parser.head();
+  // Views into `text` die with it; only what framing looks at is used.
+  head.fields.clear();
+  return head;
+}
+
+ResponseHead response(const std::string& text) {
+  ResponseParser parser;
+  EXPECT_EQ(parser.parse(text).outcome, Outcome::complete) << text;
+  ResponseHead head = parser.head();
+  head.fields.clear();
+  return head;
+}
+
+const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const std::string kHead = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+const std::string kUpgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+TEST(RequestFraming, Table) {
+  const std::vector<std::pair<std::string, Framing>> table{
+      {"", {BodyKind::none, 0}},
+      {"Content-Length: 0\r\n", {BodyKind::none, 0}},
+      {"Content-Length: 7\r\n", {BodyKind::length, 7}},
+      {"Transfer-Encoding: chunked\r\n", {BodyKind::chunked, 0}},
+  };
+  for (const auto& [fields, expected] : table) {
+    for (const std::string method : {"GET", "POST", "OPTIONS", "X"}) {
+      EXPECT_EQ(request_framing(request(method + " / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n")), expected) << fields;
+    }
+  }
+}
+
+struct ResponseCase {
+  std::string request;
+  std::string status_and_fields;
+  Framing framing;
+  bool persists;
+};
+
+TEST(ResponseFraming, Table) {
+  const std::vector<ResponseCase> table{
+      {kGet, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, true},
+      {kGet, "1.1 200 x\r\nContent-Length: 0\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 200 x\r\nTransfer-Encoding: chunked\r\n", {BodyKind::chunked, 0}, true},
+      {kGet, "1.1 200 x\r\n", {BodyKind::until_close, 0}, false},
+      {kGet, "1.1 500 x\r\nContent-Length: 7\r\nConnection: close\r\n", {BodyKind::length, 7}, false},
+      {kGet, "1.0 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, false},
+      {kGet, "1.0 200 x\r\nContent-Length: 7\r\nConnection: keep-alive\r\n", {BodyKind::length, 7}, true},
+      {kGet, "1.0 200 x\r\nConnection: keep-alive\r\n", {BodyKind::until_close, 0}, false},
+      {kGet, "1.1 200 x\r\nContent-Length: 7\r\nConnection: keep-alive, close\r\n", {BodyKind::length, 7}, false},
+      {kHead, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kHead, "1.1 200 x\r\nTransfer-Encoding: chunked\r\n", {BodyKind::none, 0}, true},
+      {kHead, "1.1 200 x\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 204 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 204 x\r\nTransfer-Encoding: chunked\r\n", {BodyKind::none, 0}, false},
+      {kGet, "1.1 304 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 100 x\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 103 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kUpgrade, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", {BodyKind::tunnel, 0}, false},
+      {kUpgrade, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, true},
+  };
+  for (const ResponseCase& c : table) {
+    const ResponseHead head = response("HTTP/" + c.status_and_fields + "\r\n");
+    const Framing framing = response_framing(request(c.request), head);
+    EXPECT_EQ(framing, c.framing) << c.status_and_fields;
+    EXPECT_EQ(upstream_persists(head, framing), c.persists) << c.status_and_fields;
+  }
+}
+
+TEST(ResponseFraming, UpgradeNobodyAskedFor) {
+  const ResponseHead head = response("HTTP/1.1 101 x\r\n\r\n");
+  EXPECT_TRUE(is_unexpected_upgrade(request(kGet), head));
+  EXPECT_FALSE(is_unexpected_upgrade(request(kUpgrade), head));
+  EXPECT_TRUE(is_unexpected_upgrade(request(kUpgrade), response("HTTP/1.0 101 x\r\n\r\n")));
+  EXPECT_FALSE(is_unexpected_upgrade(request(kGet), response("HTTP/1.1 200 x\r\n\r\n")));
+}
+
+TEST(ResponseFraming, Interim) {
+  EXPECT_TRUE(is_interim(response("HTTP/1.1 100 x\r\n\r\n")));
+  EXPECT_TRUE(is_interim(response("HTTP/1.1 103 x\r\n\r\n")));
+  EXPECT_FALSE(is_interim(response("HTTP/1.1 101 x\r\n\r\n")));
+  EXPECT_FALSE(is_interim(response("HTTP/1.1 200 x\r\n\r\n")));
+}
+
+TEST(ClientPersistence, Table) {
+  const std::vector<std::pair<std::string, bool>> table{
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n", false},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, close\r\nConnection: keep-alive\r\n\r\n", false},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n", true},
+      {"GET / HTTP/1.0\r\n\r\n", false},
+      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true},
+      {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
+      {"GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n", false},
+  };
+  for (const auto& [text, expected] : table) EXPECT_EQ(client_persists(request(text)), expected) << text;
+}
+
+}  // namespace
+}  // namespace causeway::http
