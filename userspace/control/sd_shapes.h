@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace causeway::control {
+namespace causeway::control::sd {
 
 namespace json = boost::json;
 
@@ -59,4 +59,4 @@ const json::object* object(const json::object& input, const char* name);
 const json::array* array(const json::object& input, const char* name);
 std::map<std::string, std::string> text_map(const json::object& input, const char* name);
 
-}  // namespace causeway::control
+}  // namespace causeway::control::sd

@@ -1,4 +1,4 @@
-#include "control/shapes.h"
+#include "control/sd_shapes.h"
 
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace causeway::control {
+namespace causeway::control::sd {
 namespace {
 
 constexpr std::size_t kShown = 80;  // of a wrong value, in the message
@@ -149,4 +149,4 @@ std::map<std::string, std::string> text_map(const json::object& input, const cha
   return out;
 }
 
-}  // namespace causeway::control
+}  // namespace causeway::control::sd

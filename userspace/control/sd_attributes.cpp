@@ -1,0 +1,67 @@
+#include <fmt/core.h>
+
+#include "control/sd_common.h"
+
+namespace causeway::control::sd {
+namespace {
+
+constexpr std::int64_t kAttributesAService = 30;
+
+constexpr Shape kKey{.min = 1, .max = 255};
+constexpr Shape kValue{.max = 1024};
+constexpr Shape kMap{
+    .kind = Shape::Kind::map, .min = 1, .max = kAttributesAService, .key = &kKey, .element = &kValue};
+constexpr Shape kKeys{.kind = Shape::Kind::list, .min = 1, .max = kAttributesAService, .element = &kKey};
+constexpr Member kGetMembers[] = {{"ServiceId", &kArn, true}};
+constexpr Shape kGet = structure(kGetMembers);
+constexpr Member kUpdateMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kMap, true}};
+constexpr Shape kUpdate = structure(kUpdateMembers);
+constexpr Member kDeleteMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kKeys, true}};
+constexpr Shape kDelete = structure(kDeleteMembers);
+
+ApiResult get_attributes(Call& call, const json::object& input) {
+  const auto id = text(input, "ServiceId");
+  const auto* service = find_service(call.state, id);
+  if (service == nullptr) return service_not_found(id);
+  json::object attributes;
+  for (const auto& [key, value] : service->attributes) attributes[key] = value;
+  return answer({{"ServiceAttributes",
+                  {{"ServiceArn", service->arn},
+                   {"ResourceOwner", call.settings.account},
+                   {"Attributes", std::move(attributes)}}}});
+}
+
+ApiResult update_attributes(Call& call, const json::object& input) {
+  const auto id = text(input, "ServiceId");
+  const auto* service = find_service(call.state, id);
+  if (service == nullptr) return service_not_found(id);
+  auto changed = *service;
+  for (const auto& [key, value] : text_map(input, "Attributes")) changed.attributes[key] = value;
+  if (changed.attributes.size() > kAttributesAService) {
+    return fail(400, "ServiceAttributesLimitExceededException",
+                fmt::format("A service has at most {} attributes, this would make {}; delete some first", kAttributesAService,
+                            changed.attributes.size()));
+  }
+  if (changed.attributes != service->attributes) call.put(changed);
+  return answer({});
+}
+
+ApiResult delete_attributes(Call& call, const json::object& input) {
+  const auto id = text(input, "ServiceId");
+  const auto* service = find_service(call.state, id);
+  if (service == nullptr) return service_not_found(id);
+  auto changed = *service;
+  for (const auto& key : *array(input, "Attributes")) changed.attributes.erase(std::string(key.get_string()));
+  if (changed.attributes != service->attributes) call.put(changed);
+  return answer({});
+}
+
+}  // namespace
+
+void add_attribute_operations(Operations& operations) {
+  operations["GetServiceAttributes"] = checked(kGet, get_attributes);
+  operations["UpdateServiceAttributes"] = checked(kUpdate, update_attributes);
+  operations["DeleteServiceAttributes"] = checked(kDelete, delete_attributes);
+}
+
+}  // namespace causeway::control::sd
