@@ -1,10 +1,11 @@
 /* What every structure shared by BPF programs and user space builds on. Plain C; both sides compile it. */
 #pragma once
 
+#include <linux/types.h>
+
 #ifdef __bpf__
 #define CW_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
 #else
-#include <linux/types.h>
 #ifdef __cplusplus
 #include <cstddef>
 #define CW_STATIC_ASSERT(condition, text) static_assert(condition, text)

@@ -1,0 +1,89 @@
+/* What connect() does with a TCP dial: an alias goes to the proxy, DNS to the agent's DNS, a task's localhost to the
+ * task's address; everything else is left alone. */
+#pragma once
+
+#include "liveness.h"
+#include "scope.h"
+#include "services.h"
+#include "storage.h"
+
+#define DNS_PORT bpf_htons(53)
+
+enum verdict { REFUSE = 0, PROCEED = 1 };
+
+/* ECONNREFUSED at once. Without bpf_set_retval (before Linux 5.18) the kernel makes it EPERM. */
+static __always_inline enum verdict refuse(void) {
+  if (config.has_set_retval) bpf_set_retval(-ECONNREFUSED);
+  return REFUSE;
+}
+
+static __always_inline void fill_origin(struct cw_origin *o, struct bpf_sock_addr *ctx, const struct cw_socket_address *dst,
+                                        __u32 service_id, const struct client *client) {
+  __builtin_memcpy(o->dst_addr, &dst->ip, sizeof o->dst_addr);
+  o->dst_port = dst->port;
+  o->family = (__u8)ctx->family;
+  o->protocol = (__u8)ctx_protocol(ctx);
+  o->service_id = service_id;
+  o->namespace_number = client->namespace_number;
+  o->client_id = client->client_id;
+  o->netns_cookie = config.netns_cookie;
+  o->cgroup_id = client->cgroup_id;
+  o->dialled_ns = bpf_ktime_get_ns();
+  o->reserved = 0;
+}
+
+/* The rewrite itself. What cannot be remembered (no memory for socket options left) is not rewritten. */
+static __always_inline int redirect(struct bpf_sock_addr *ctx, enum ip_version version, const struct cw_socket_address *dst,
+                                    const struct cw_socket_address *to, __u32 service_id, const struct client *client,
+                                    int to_agent) {
+  struct connection *connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!connection) return 0;
+  fill_origin(&connection->origin, ctx, dst, service_id, client);
+  connection->to_agent = (__u32)to_agent;
+  ctx_set_address(ctx, version, to);
+  return 1;
+}
+
+static __always_inline struct cw_socket_address proxy_for(const struct cw_socket_address *dst) {
+  if (address_is_v4(&dst->ip) || config.proxy_v6.port == 0) return constant(&config.proxy_v4);
+  return constant(&config.proxy_v6);
+}
+
+static __always_inline enum verdict dial_alias(struct bpf_sock_addr *ctx, enum ip_version version,
+                                               const struct cw_socket_address *dst) {
+  if (!is_ours(ctx)) return PROCEED;
+  const struct client client = current_client();
+  const struct cw_alias *alias = find_alias(dst, IPPROTO_TCP);
+  if (!alias || !alias_is_visible(alias, client.namespace_number)) return refuse();
+  struct cw_socket_address to = {};
+  int to_agent = 1;
+  if (alias->canary_port) {
+    to.ip = address_v4(LOOPBACK_V4);
+    to.port = alias->canary_port;
+  } else if (proxy_is_alive()) {
+    to = proxy_for(dst);
+  } else {
+    to_agent = 0;
+    if (!pick_endpoint(alias->service_id, version == IP_V4, &to)) return refuse();
+  }
+  /* A v6-only socket reaches no IPv4 address: the kernel would say ENETUNREACH, which names the wrong thing. */
+  if (version == IP_V6 && address_is_v4(&to.ip) && ctx_is_v6only(ctx)) return refuse();
+  return redirect(ctx, version, dst, &to, alias->service_id, &client, to_agent) ? PROCEED : refuse();
+}
+
+/* A task reaches its own server as localhost, where bind() moved it away from. */
+static __always_inline void dial_localhost(struct bpf_sock_addr *ctx, enum ip_version version,
+                                           const struct cw_socket_address *dst) {
+  __u64 cgroup_id;
+  const struct cw_workload *workload = current_workload(&cgroup_id);
+  if (!workload || !workload_has_port(cgroup_id, dst->port) || !is_ours(ctx)) return;
+  struct cw_socket_address to = {workload->address, dst->port, 0};
+  if (version == IP_V4 && !address_is_v4(&to.ip)) return;
+  if (version == IP_V6 && address_is_v4(&to.ip) && ctx_is_v6only(ctx)) return;
+  struct cw_socket_address shown = *dst; /* a dial of 0.0.0.0 or :: shows localhost without us, too */
+  if (address_is_any(&dst->ip)) {
+    shown.ip.word[3] = address_is_v4(&dst->ip) ? LOOPBACK_V4 : bpf_htonl(1);
+  }
+  const struct client client = {cgroup_id, workload->namespace_number, workload->client_id};
+  redirect(ctx, version, &shown, &to, 0, &client, 0);
+}

@@ -1,0 +1,39 @@
+/* What the programs use of the kernel: its user API, libbpf's helpers, and the few internal fields that they read,
+ * relocated by name on load (CO-RE), so that a build does not need the BTF of the machine it runs on. */
+#pragma once
+
+#include <linux/types.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_MPTCP 262
+#define ENOENT 2
+#define ECONNREFUSED 111
+#define PF_KTHREAD 0x00200000
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct sock_common {
+  unsigned char skc_ipv6only : 1;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  __u8 sk_kern_sock : 1;
+};
+
+struct bpf_sock_addr_kern {
+  struct sock *sk;
+};
+
+struct task_struct {
+  unsigned int flags;
+};
+#pragma clang attribute pop

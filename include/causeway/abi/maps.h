@@ -1,0 +1,78 @@
+/* Keys and values of the BPF maps that user space writes or reads, and the maps' limits. */
+#pragma once
+
+#include "address.h"
+
+#define CW_MAX_ALIASES 16384 /* entries: an alias has one for IPv4 and one for IPv6 */
+#define CW_MAX_WORKLOADS 4096
+#define CW_MAX_WORKLOAD_PORTS 16384
+#define CW_MAX_SERVICES 16384
+#define CW_MAX_ENDPOINTS 65536 /* rows; a service that changes has its old and new ones for a moment */
+
+#define CW_NAMESPACE_EVERY 0u
+#define CW_NAMESPACE_NONE 0xffffffffu
+
+struct cw_alias_key {
+  struct cw_address ip;
+  __be16 port;
+  __u8 protocol; /* IPPROTO_TCP */
+  __u8 pad;
+};
+CW_ASSERT_SIZE(cw_alias_key, 20);
+
+struct cw_alias {
+  __u32 service_id;
+  __u32 namespace_number;
+  __be16 canary_port; /* not 0: the agent's own check, taken to this port of 127.0.0.1 */
+  __u16 pad;
+};
+CW_ASSERT_SIZE(cw_alias, 12);
+
+/* Keyed by the id of the task's cgroup (u64). */
+struct cw_workload {
+  __u32 client_id;
+  __u32 namespace_number;
+  struct cw_address address;
+};
+CW_ASSERT_SIZE(cw_workload, 24);
+
+struct cw_workload_port_key {
+  __u64 cgroup_id;
+  __be16 port;
+  __u16 pad[3];
+};
+CW_ASSERT_SIZE(cw_workload_port_key, 16);
+
+/* Keyed by service id (u32). One write of this value flips the generation: a dial sees the old rows or the new ones. */
+struct cw_service {
+  __u32 generation;
+  __u32 endpoint_count; /* healthy ones; slots 0..endpoint_count-1 */
+  __u32 v4_count;       /* those with an IPv4 address: the first slots */
+  __u32 pad;
+};
+CW_ASSERT_SIZE(cw_service, 16);
+
+struct cw_endpoint_key {
+  __u32 service_id;
+  __u32 generation;
+  __u32 slot;
+};
+CW_ASSERT_SIZE(cw_endpoint_key, 12);
+
+/* The value of an endpoint row is a struct cw_socket_address. */
+
+/* Keyed by the source address of a DNS query (struct cw_socket_address). */
+struct cw_udp_peer {
+  struct cw_socket_address resolver; /* as dialled; port 0: the agent's DNS itself was dialled */
+  __u32 namespace_number;
+  __u32 client_id;
+};
+CW_ASSERT_SIZE(cw_udp_peer, 28);
+CW_ASSERT_OFFSET(cw_udp_peer, namespace_number, 20);
+
+/* In the ring buffer: a task's server began (1) or stopped (0) listening. */
+struct cw_listen_event {
+  struct cw_socket_address address;
+  __u32 listening;
+};
+CW_ASSERT_SIZE(cw_listen_event, 24);

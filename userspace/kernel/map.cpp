@@ -1,0 +1,48 @@
+#include "kernel/map.h"
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+
+namespace causeway::kernel {
+
+RawMap::RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds)
+    : name_(std::move(name)), fd_(std::move(fd)), limit_(limit), holds_(std::move(holds)) {}
+
+Result<void> RawMap::put_bytes(const void* key, const void* value) {
+  const int status = bpf_map_update_elem(fd(), key, value, BPF_ANY);
+  if (status == 0) return {};
+  if (status == -E2BIG) {
+    Error full = make_error("write to BPF map", name_,
+                            fmt::format("it is full: it holds {} {}, its limit; what was there stays in force, what did not "
+                                        "fit is not intercepted; delete some, or describe fewer on this host",
+                                        limit_, holds_));
+    full.code = E2BIG;
+    return full;
+  }
+  return errno_error(-status, "write to BPF map", name_);
+}
+
+Result<bool> RawMap::erase_bytes(const void* key) {
+  const int status = bpf_map_delete_elem(fd(), key);
+  if (status == 0) return true;
+  if (status == -ENOENT) return false;
+  return errno_error(-status, "delete from BPF map", name_);
+}
+
+Result<bool> RawMap::get_bytes(const void* key, void* value) const {
+  const int status = bpf_map_lookup_elem(fd(), key, value);
+  if (status == 0) return true;
+  if (status == -ENOENT) return false;
+  return errno_error(-status, "read from BPF map", name_);
+}
+
+Result<bool> RawMap::next_key(const void* previous, void* next) const {
+  const int status = bpf_map_get_next_key(fd(), previous, next);
+  if (status == 0) return true;
+  if (status == -ENOENT) return false;
+  return errno_error(-status, "list BPF map", name_);
+}
+
+}  // namespace causeway::kernel

@@ -1,0 +1,157 @@
+#include "kernel/object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "causeway.skel.h"
+#include "kernel/libbpf_log.h"
+#include "kernel/pins.h"
+
+namespace causeway::kernel {
+namespace {
+
+struct Destroy {
+  void operator()(causeway_bpf* skeleton) const { causeway_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<causeway_bpf, Destroy>;
+
+Result<Fd> duplicate(int fd, const std::string& what) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) return errno_error(errno, "duplicate the descriptor of", what);
+  return Fd(copy);
+}
+
+bool fits(int pinned_fd, const bpf_map* map) {
+  bpf_map_info info{};
+  __u32 size = sizeof info;
+  if (bpf_obj_get_info_by_fd(pinned_fd, &info, &size) != 0) return false;
+  return info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+         info.value_size == bpf_map__value_size(map) && info.max_entries == bpf_map__max_entries(map) &&
+         info.map_flags == bpf_map__map_flags(map);
+}
+
+bool is_shared(const bpf_map* map) { return !bpf_map__is_internal(map); }  // .rodata is each load's own
+
+/// Takes over the maps that an earlier agent pinned.
+Result<void> reuse_maps(bpf_object* object, const std::string& directory, std::vector<std::string>& replaced) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (!is_shared(map)) continue;
+    const std::string path = directory + "/" + bpf_map__name(map);
+    const Result<Fd> pinned = open_pin(path);
+    if (!pinned) return pinned.error();
+    if (!*pinned) continue;
+    if (!fits(pinned->get(), map)) {
+      if (Result<void> gone = unpin(path); !gone) return gone;
+      replaced.emplace_back(bpf_map__name(map));
+      continue;
+    }
+    if (const int status = bpf_map__reuse_fd(map, pinned->get()); status < 0) return errno_error(-status, "reuse BPF map", path);
+  }
+  return {};
+}
+
+Result<void> pin_maps(bpf_object* object, const std::string& directory) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    if (!is_shared(map)) continue;
+    const std::string path = directory + "/" + bpf_map__name(map);
+    const Result<Fd> pinned = open_pin(path);
+    if (!pinned) return pinned.error();
+    if (*pinned) continue;
+    if (Result<void> done = pin(bpf_map__fd(map), path); !done) return done;
+  }
+  return {};
+}
+
+template <class M>
+Result<void> take(M& into, const bpf_map* map, const char* holds) {
+  Result<Fd> fd = duplicate(bpf_map__fd(map), bpf_map__name(map));
+  if (!fd) return fd.error();
+  into = M(bpf_map__name(map), std::move(*fd), bpf_map__max_entries(map), holds);
+  return {};
+}
+
+Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
+  const auto& from = skeleton.maps;
+  for (const Result<void>& taken : {
+           take(maps.aliases, from.aliases, "alias addresses (two an alias)"),
+           take(maps.workloads, from.workloads, "tasks"),
+           take(maps.workload_ports, from.workload_ports, "ports of tasks"),
+           take(maps.services, from.services, "services"),
+           take(maps.endpoints, from.endpoints, "endpoints"),
+           take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
+           take(maps.heartbeat, from.heartbeat, "heartbeats"),
+           take(maps.listen_events, from.listen_events, "bytes of events"),
+       }) {
+    if (!taken) return taken;
+  }
+  return {};
+}
+
+Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& skeleton) {
+  struct Row {
+    bpf_program* program;
+    bpf_attach_type type;
+    bool agent_only;
+  };
+  const auto& from = skeleton.progs;
+  for (const Row& row : {
+           Row{from.getsockopt, BPF_CGROUP_GETSOCKOPT, true},
+           Row{from.sock_ops, BPF_CGROUP_SOCK_OPS, false},
+           Row{from.egress, BPF_CGROUP_INET_EGRESS, false},
+           Row{from.getpeername4, BPF_CGROUP_INET4_GETPEERNAME, false},
+           Row{from.getpeername6, BPF_CGROUP_INET6_GETPEERNAME, false},
+           Row{from.recvmsg4, BPF_CGROUP_UDP4_RECVMSG, false},
+           Row{from.recvmsg6, BPF_CGROUP_UDP6_RECVMSG, false},
+           Row{from.bind4, BPF_CGROUP_INET4_BIND, false},
+           Row{from.bind6, BPF_CGROUP_INET6_BIND, false},
+           Row{from.sendmsg4, BPF_CGROUP_UDP4_SENDMSG, false},
+           Row{from.sendmsg6, BPF_CGROUP_UDP6_SENDMSG, false},
+           Row{from.connect4, BPF_CGROUP_INET4_CONNECT, false},
+           Row{from.connect6, BPF_CGROUP_INET6_CONNECT, false},
+       }) {
+    const char* name = bpf_program__name(row.program);
+    Result<Fd> fd = duplicate(bpf_program__fd(row.program), name);
+    if (!fd) return fd.error();
+    programs.push_back({name, row.type, row.agent_only, std::move(*fd)});
+  }
+  return {};
+}
+
+Error load_error(int status, const LibbpfLog& log) {
+  constexpr std::size_t kShown = 1500;
+  Error error = errno_error(-status, "load", "the BPF programs");
+  const std::string words = log.tail(kShown);
+  if (status == -EPERM) error.cause += "; root (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON) is needed";
+  if (!words.empty()) error.cause += ":\n" + words;
+  return error;
+}
+
+}  // namespace
+
+Result<Object> load_object(const cw_config& config, const std::string& pin_root) {
+  const LibbpfLog log;
+  Skeleton skeleton(causeway_bpf__open());
+  if (!skeleton) return load_error(-errno, log);
+  std::memcpy(&skeleton->rodata->config, &config, sizeof config);
+  Object object;
+  const std::string directory = maps_directory(pin_root);
+  if (Result<void> done = reuse_maps(skeleton->obj, directory, object.replaced); !done) return done.error();
+  if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);
+  if (Result<void> done = pin_maps(skeleton->obj, directory); !done) return done.error();
+  if (Result<void> done = take_maps(object.maps, *skeleton); !done) return done.error();
+  if (Result<void> done = take_programs(object.programs, *skeleton); !done) return done.error();
+  skeleton.reset();
+  ::malloc_trim(0);  // the kernel's BTF passed through the heap: some 10 MB
+  return object;
+}
+
+}  // namespace causeway::kernel

@@ -1,0 +1,48 @@
+#pragma once
+// The BPF object: configured, loaded with the maps that an earlier agent pinned, and taken apart into descriptors. libbpf's
+// view of it (ELF, BTF) is freed again: it would stay the agent's largest allocation.
+#include <linux/bpf.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "causeway/abi/config.h"
+#include "causeway/abi/heartbeat.h"
+#include "causeway/abi/maps.h"
+#include "kernel/map.h"
+
+namespace causeway::kernel {
+
+/// A program and where it is to be attached.
+struct Program {
+  std::string name;
+  bpf_attach_type attach_type{};
+  bool agent_only = false;  ///< to the agent's own cgroup
+  Fd fd;
+};
+
+struct Maps {
+  Map<cw_alias_key, cw_alias> aliases;
+  Map<std::uint64_t, cw_workload> workloads;
+  Map<cw_workload_port_key, std::uint32_t> workload_ports;
+  Map<std::uint32_t, cw_service> services;
+  Map<cw_endpoint_key, cw_socket_address> endpoints;
+  Map<cw_socket_address, cw_udp_peer> dns_peers;
+  Map<std::uint32_t, cw_heartbeat> heartbeat;
+  RawMap listen_events;
+};
+
+struct Object {
+  std::vector<Program> programs;  ///< in the order to attach: nothing is rewritten before its hand-over works
+  Maps maps;
+  std::vector<std::string> replaced;  ///< pinned maps that did not fit and were made anew
+};
+
+/// Loads the programs and pins their maps under `pin_root` (its directories exist), taking over those that fit.
+/// The error carries the verifier's or libbpf's last words.
+Result<Object> load_object(const cw_config& config, const std::string& pin_root);
+
+}  // namespace causeway::kernel

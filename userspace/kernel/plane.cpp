@@ -1,0 +1,210 @@
+#include "kernel/plane.h"
+
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/log.h"
+#include "kernel/attachment.h"
+#include "kernel/canary.h"
+#include "kernel/cgroup.h"
+#include "kernel/encode.h"
+#include "kernel/object.h"
+#include "kernel/pins.h"
+#include "kernel/probe.h"
+#include "kernel/sync.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+namespace causeway::kernel {
+namespace {
+
+constexpr std::size_t kHeartbeatBytes = 4096;  // a map of one entry is one page
+
+Result<std::uint64_t> netns_cookie() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (!socket || ::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) != 0) {
+    return errno_error(errno, "read the cookie of", "the network namespace (Linux 5.14 or newer is needed)");
+  }
+  return cookie;
+}
+
+struct Cgroups {
+  Cgroup attach, agent, tasks;
+};
+
+Result<Cgroups> open_cgroups(const PlaneOptions& options) {
+  Cgroups cgroups;
+  for (const auto& [path, into] : {std::pair{&options.attach_cgroup, &cgroups.attach},
+                                   std::pair{&options.agent_cgroup, &cgroups.agent},
+                                   std::pair{&options.tasks_cgroup, &cgroups.tasks}}) {
+    Result<Cgroup> cgroup = open_cgroup(*path);
+    if (!cgroup) return cgroup.error();
+    *into = std::move(*cgroup);
+    if (!is_below(*path, options.attach_cgroup)) {
+      return make_error("use cgroup", *path, "it must lie below the cgroup to attach to, " + options.attach_cgroup);
+    }
+  }
+  return cgroups;
+}
+
+cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std::uint64_t cookie) {
+  cw_config config{};
+  config.netns_cookie = cookie;
+  config.agent_cgroup_id = cgroups.agent.id;
+  config.tasks_cgroup_id = cgroups.tasks.id;
+  config.agent_level = cgroups.agent.level;
+  config.tasks_level = cgroups.tasks.level;
+  config.alias_v4_base = encode(options.alias_v4.base);
+  config.alias_v4_mask = encode_mask(options.alias_v4);
+  config.alias_v6_base = encode(options.alias_v6.base);
+  config.alias_v6_mask = encode_mask(options.alias_v6);
+  config.proxy_v4 = encode(options.proxy_v4);
+  config.proxy_v6 = encode(options.proxy_v6);
+  config.dns_v4 = encode(options.dns_v4);
+  config.dns_v6 = encode(options.dns_v6);
+  config.capture_dns = options.capture_dns;
+  const OptionalHelpers helpers = optional_helpers();
+  config.has_set_retval = helpers.set_retval;
+  config.has_mptcp = helpers.mptcp;
+  return config;
+}
+
+}  // namespace
+
+struct Plane::State {
+  PlaneOptions options;
+  Object object;
+  Sync sync{object.maps};
+  std::vector<Attachment> attachments;
+  ring_buffer* events = nullptr;
+  const std::function<void(const ListenEvent&)>* on_listen = nullptr;  ///< while drain_events() runs
+  cw_heartbeat* heartbeat = nullptr;
+  std::atomic<std::uint64_t> acknowledged{0};
+  std::optional<Error> last_error;
+
+  ~State() {
+    ring_buffer__free(events);
+    if (heartbeat != nullptr) ::munmap(heartbeat, kHeartbeatBytes);
+  }
+
+  static int on_event(void* context, void* data, std::size_t size) {
+    auto* state = static_cast<State*>(context);
+    if (size < sizeof(cw_listen_event) || state->on_listen == nullptr) return 0;
+    cw_listen_event event{};
+    std::memcpy(&event, data, sizeof event);
+    (*state->on_listen)({decode(event.address)});
+    return 0;
+  }
+
+  Result<void> open_shared_memory();
+  Result<void> attach(const Cgroups& cgroups);
+};
+
+Result<void> Plane::State::open_shared_memory() {
+  events = ring_buffer__new(object.maps.listen_events.fd(), &State::on_event, this, nullptr);
+  if (events == nullptr) return errno_error(errno, "map BPF ring buffer", object.maps.listen_events.name());
+  void* page = ::mmap(nullptr, kHeartbeatBytes, PROT_READ | PROT_WRITE, MAP_SHARED, object.maps.heartbeat.fd(), 0);
+  if (page == MAP_FAILED) return errno_error(errno, "map BPF map", object.maps.heartbeat.name());
+  heartbeat = static_cast<cw_heartbeat*>(page);
+  return {};
+}
+
+Result<void> Plane::State::attach(const Cgroups& cgroups) {
+  for (const Program& program : object.programs) {
+    Result<Attachment> made = Attachment::make(program, program.agent_only ? cgroups.agent : cgroups.attach,
+                                               links_directory(options.pin_root) + "/" + program.name);
+    if (!made) return made.error();
+    attachments.push_back(std::move(*made));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
+  if (const Result<void> there = ensure_bpffs(options.pin_root); !there) return there.error();
+  const Result<Cgroups> cgroups = open_cgroups(options);
+  if (!cgroups) return cgroups.error();
+  const Result<std::uint64_t> cookie = netns_cookie();
+  if (!cookie) return cookie.error();
+  auto state = std::make_unique<State>();
+  state->options = options;
+  if (const Result<void> made = make_pin_directories(options.pin_root); !made) return made.error();
+  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.pin_root);
+  if (!object) return object.error();
+  state->object = std::move(*object);
+  for (const std::string& name : state->object.replaced) log::warn("BPF map {} of an earlier agent does not fit and starts empty", name);
+  if (const Result<void> read = state->sync.adopt(); !read) return read.error();
+  if (const Result<void> done = state->open_shared_memory(); !done) return done.error();
+  if (const Result<void> done = state->attach(*cgroups); !done) {
+    for (auto it = state->attachments.rbegin(); it != state->attachments.rend(); ++it) {
+      if (!it->was_taken_over()) (void)it->remove();  // what an earlier agent serves goes on
+    }
+    return done.error();
+  }
+  remove_foreign_maps(options.pin_root);
+  return std::unique_ptr<Plane>(new Plane(std::move(state)));
+}
+
+Plane::Plane(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Plane::~Plane() = default;
+
+void Plane::publish(SnapshotPtr snapshot) {
+  if (const Result<void> done = state_->sync.apply(*snapshot); !done) {
+    state_->last_error = done.error();
+    log::error("{}", done.error().message());
+    return;
+  }
+  state_->last_error.reset();
+  state_->acknowledged.store(snapshot->revision.value, std::memory_order_release);
+}
+
+Revision Plane::acknowledged() const { return Revision(state_->acknowledged.load(std::memory_order_acquire)); }
+
+std::optional<Error> Plane::last_error() const { return state_->last_error; }
+
+int Plane::events_fd() const { return ring_buffer__epoll_fd(state_->events); }
+
+void Plane::drain_events(const std::function<void(const ListenEvent&)>& on_listen) {
+  state_->on_listen = &on_listen;
+  ring_buffer__consume(state_->events);
+  state_->on_listen = nullptr;
+}
+
+std::optional<UdpPeer> Plane::udp_peer(const SocketAddress& source) const {
+  const auto peer = state_->object.maps.dns_peers.get(encode(source));
+  if (!peer || !*peer) return std::nullopt;
+  return UdpPeer{NamespaceNumber((*peer)->namespace_number), ClientId((*peer)->client_id), decode((*peer)->resolver)};
+}
+
+int Plane::heartbeat_fd() const { return state_->object.maps.heartbeat.fd(); }
+
+cw_heartbeat* Plane::heartbeat() const { return state_->heartbeat; }
+
+Result<bool> Plane::verify_interception() {
+  const std::string parent = std::filesystem::path(state_->options.tasks_cgroup).lexically_normal().parent_path().string();
+  return canary_arrives(state_->object.maps.aliases, state_->options.alias_v4,
+                        is_below(parent, state_->options.attach_cgroup) ? parent : state_->options.attach_cgroup);
+}
+
+Result<void> Plane::stop() {
+  Result<void> first;
+  for (auto it = state_->attachments.rbegin(); it != state_->attachments.rend(); ++it) {
+    if (Result<void> done = it->remove(); !done && first) first = done;
+  }
+  state_->attachments.clear();
+  const auto removed = detach(state_->options.pin_root);
+  if (!removed && first) return removed.error();
+  return first;
+}
+
+}  // namespace causeway::kernel

@@ -1,0 +1,104 @@
+#pragma once
+// Keeps the maps in step with snapshots, by what differs. One thread.
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "kernel/object.h"
+#include "model/snapshot.h"
+
+namespace causeway::kernel {
+
+/// A map and what stands in it, so that only differences are written.
+template <class Key, class Value>
+class Mirror {
+  static_assert(std::has_unique_object_representations_v<Key> && std::has_unique_object_representations_v<Value>);
+
+  struct Bytes {
+    std::size_t operator()(const Key& key) const {
+      return std::hash<std::string_view>{}({reinterpret_cast<const char*>(&key), sizeof key});
+    }
+    template <class T>
+    bool operator()(const T& a, const T& b) const {
+      return std::memcmp(&a, &b, sizeof a) == 0;
+    }
+  };
+
+ public:
+  using Entries = std::unordered_map<Key, Value, Bytes, Bytes>;
+
+  /// Begins with what the map holds: an earlier agent may have left it.
+  Result<void> adopt(const Map<Key, Value>& map) {
+    auto entries = map.entries();
+    if (!entries) return entries.error();
+    have_.clear();
+    have_.insert(entries->begin(), entries->end());
+    return {};
+  }
+  /// Writes what is missing or differs, as far as it goes; the error is the first one.
+  Result<void> add(Map<Key, Value>& map, const Entries& wanted) {
+    Result<void> result;
+    for (const auto& [key, value] : wanted) {
+      const auto found = have_.find(key);
+      if (found != have_.end() && Bytes{}(found->second, value)) continue;
+      if (Result<void> done = map.put(key, value); done) {
+        have_.insert_or_assign(key, value);
+      } else if (result) {
+        result = done;
+      }
+    }
+    return result;
+  }
+  /// Deletes what is not wanted.
+  Result<void> remove_others(Map<Key, Value>& map, const Entries& wanted) {
+    Result<void> result;
+    for (auto it = have_.begin(); it != have_.end();) {
+      if (wanted.contains(it->first)) {
+        ++it;
+      } else if (const Result<bool> done = map.erase(it->first); done) {
+        it = have_.erase(it);
+      } else {
+        if (result) result = done.error();
+        ++it;
+      }
+    }
+    return result;
+  }
+
+ private:
+  Entries have_;
+};
+
+class Sync {
+ public:
+  explicit Sync(Maps& maps) : maps_(maps) {}
+
+  /// Reads what stands in the maps.
+  Result<void> adopt();
+  /// Additions first, from the endpoints up to the addresses, then removals the other way round, then once more what
+  /// found no room before them. The first error, if all is not in place.
+  Result<void> apply(const Snapshot& snapshot);
+
+ private:
+  struct Rows {
+    std::uint32_t generation = 0;
+    std::uint32_t count = 0;                ///< rows of that generation
+    std::vector<cw_socket_address> slots;   ///< what they hold
+    std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
+  };
+
+  Result<void> add_services(const Snapshot& snapshot);
+  Result<void> put_service(const std::shared_ptr<const Service>& service);
+  Result<void> remove_services(const Snapshot& snapshot);
+  Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::uint32_t count);
+
+  Maps& maps_;
+  Mirror<cw_alias_key, cw_alias> aliases_;
+  Mirror<std::uint64_t, cw_workload> workloads_;
+  Mirror<cw_workload_port_key, std::uint32_t> ports_;
+  std::unordered_map<std::uint32_t, Rows> services_;
+};
+
+}  // namespace causeway::kernel
