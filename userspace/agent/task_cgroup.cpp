@@ -36,7 +36,7 @@ Result<std::string> read_small(const std::string& path) {
     const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error(errno, "read", path);
-    if (n == 0) return Result<std::string>(std::move(text));
+    if (n == 0) return {boost::system::in_place_value, std::move(text)};
     text.append(buffer, static_cast<std::size_t>(n));
   }
 }
