@@ -56,7 +56,7 @@ class LocalApi:
         self.connection.sock.connect(str(host.directory / "run/agent.sock"))
 
     def status(self):
-        self.connection.request("GET", "/status", headers={"Host": "agent"})
+        self.connection.request("GET", "/v1/status", headers={"Host": "agent"})
         return json.load(self.connection.getresponse())
 
     def followed(self, endpoints):

@@ -112,7 +112,7 @@ class BadClients(HostTest):
 
     def test_socket_of_the_agent_is_roots(self):
         nobody = self.host.sandbox.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "-sS", "--unix-socket",
-                                        str(self.host.directory / "run/agent.sock"), "http://x/status"], check=False)
+                                        str(self.host.directory / "run/agent.sock"), "http://agent/v1/status"], check=False)
         self.assertEqual(nobody.returncode, 7, nobody.stdout)
 
     def test_key_pair_is_roots(self):
