@@ -27,6 +27,8 @@ function(causeway_unit_tests folder)
     return()
   endif()
   add_executable(${folder}_test ${sources})
+  # For tests that hold a page of docs/ against the table it is made from.
+  target_compile_definitions(${folder}_test PRIVATE CAUSEWAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${folder}_test PRIVATE cw_${folder} ${ARGN} GTest::gmock GTest::gtest_main)
   add_test(NAME unit.${folder} COMMAND ${folder}_test)
   set_tests_properties(unit.${folder} PROPERTIES LABELS unit TIMEOUT 300)

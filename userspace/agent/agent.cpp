@@ -36,8 +36,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kVerifyEvery = 30s;
 constexpr auto kForgetEvery = 10min;
-/// Events kept for watchers behind the newest revision.
-constexpr std::uint64_t kHistory = 10'000;
+/// An operation that the data path has not taken by then has failed.
+constexpr auto kOperationLimit = 30s;
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code error;
@@ -65,7 +65,7 @@ control::Settings control_settings(const Config& config) {
 }  // namespace
 
 struct Agent::State {
-  State(asio::io_context& c, Config cfg) : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c) {}
+  State(asio::io_context& c, Config cfg) : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c), operations_timer(c) {}
 
   Result<void> start();
   Result<void> start_control();
@@ -79,6 +79,7 @@ struct Agent::State {
   void watch_listen_events();
   void verify_interception();
   void forget_old();
+  void end_late_operations();
   RuntimeStatus runtime_status() const;
   void stop();
   void finish_stop();
@@ -107,6 +108,7 @@ struct Agent::State {
   std::optional<asio::posix::stream_descriptor> kernel_events;
   asio::steady_timer verify_timer;
   asio::steady_timer forget_timer;
+  asio::steady_timer operations_timer;
   std::optional<bool> interception_effective;
   bool ready = false;
   bool stopping = false;
@@ -253,6 +255,7 @@ void Agent::State::connect_parts() {
   if (auto adopted = supervisor->start(); !adopted) log::error("{}", adopted.error().message());
   watch_listen_events();
   forget_old();
+  end_late_operations();
 }
 
 void Agent::State::first_revision_reached() {
@@ -299,11 +302,17 @@ void Agent::State::forget_old() {
   if (auto changed = controller->change([](control::Call& call) { return control::forget_old(call); }); !changed) {
     log::warn("{}", changed.error().message());
   }
-  const auto newest = store->revision().value;
-  if (newest > kHistory) (void)store->compact(Revision{newest - kHistory});
   forget_timer.expires_after(kForgetEvery);
   forget_timer.async_wait([this](boost::system::error_code error) {
     if (!error && !stopping) forget_old();
+  });
+}
+
+void Agent::State::end_late_operations() {
+  controller->fail_unacknowledged(kOperationLimit);
+  operations_timer.expires_after(kOperationLimit / 6);
+  operations_timer.async_wait([this](boost::system::error_code error) {
+    if (!error && !stopping) end_late_operations();
   });
 }
 
@@ -332,6 +341,7 @@ void Agent::State::stop() {
   log::info("stopping: new dials are no longer taken, connections drain for at most {} s", config.proxy.drain.count());
   verify_timer.cancel();
   forget_timer.cancel();
+  operations_timer.cancel();
   if (kernel_events) kernel_events->cancel();
   if (supervisor) supervisor->stop();
   if (api) api->stop();

@@ -1,0 +1,145 @@
+#include "observe/exposition.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "observe/totals.h"
+
+namespace causeway::observe {
+namespace {
+
+TEST(Exposition, WritesTypeHelpAndEscapedLabels) {
+  Exposition out;
+  out.add(Metric::endpoints, {{"namespace", "a\"b\\c\nd"}, {"discovery_name", "x"}, {"health", "healthy"}}, 3);
+  EXPECT_EQ(out.text(),
+            "# HELP causeway_endpoints Endpoints by their health.\n# TYPE causeway_endpoints gauge\n"
+            "causeway_endpoints{namespace=\"a\\\"b\\\\c\\nd\",discovery_name=\"x\",health=\"healthy\"} 3\n");
+}
+
+TEST(Exposition, HistogramsAreCumulativeAndInSeconds) {
+  Exposition out;
+  const std::uint32_t bounds[] = {100, 2'500};
+  const std::uint64_t buckets[] = {1, 2, 4};
+  out.add_histogram(Metric::connect_duration_seconds, {{"path", "proxy"}}, bounds, buckets, 1'500'000);
+  const auto text = out.text();
+  for (const char* line : {"_bucket{path=\"proxy\",le=\"0.0001\"} 1\n", "_bucket{path=\"proxy\",le=\"0.0025\"} 3\n",
+                           "_bucket{path=\"proxy\",le=\"+Inf\"} 7\n", "_sum{path=\"proxy\"} 1.5\n", "_count{path=\"proxy\"} 7\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nin\n" << text;
+  }
+}
+
+SnapshotPtr snapshot_of(std::uint32_t services) {
+  auto snapshot = std::make_shared<Snapshot>();
+  for (std::uint32_t i = 1; i <= services; ++i) {
+    Service service;
+    service.id = ServiceId{i};
+    service.namespace_name = "myapp.local";
+    service.discovery_name = "service-" + std::to_string(i);
+    service.endpoints.resize(2);
+    service.endpoints[1].health = Health::starting;
+    snapshot->services[service.id] = std::make_shared<Service>(std::move(service));
+  }
+  return snapshot;
+}
+
+std::size_t count(const std::string& text, const std::string& needle) {
+  std::size_t found = 0;
+  for (auto at = text.find(needle); at != std::string::npos; at = text.find(needle, at + 1)) ++found;
+  return found;
+}
+
+TEST(Totals, AddsUpWorkersAndNamesClients) {
+  auto slab = Slab::create(2).value();
+  for (std::size_t worker = 0; worker < 2; ++worker) {
+    auto& slot = slab.slot(worker, ServiceId{1}, ClientId{7});
+    bump(slot.requests[2], 10);
+    slot.request_duration.observe(300);
+  }
+  auto snapshot = std::make_shared<Snapshot>(*snapshot_of(1));
+  snapshot->workloads["t"] = Workload{ClientId{7}, "t", "frontend", 0, {}, {}, {}};
+  ClientNames names;
+  names.learn(*snapshot);
+  snapshot->workloads.clear();
+  names.learn(*snapshot);
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot, names);
+  expose_endpoints(out, *snapshot);
+  const auto text = out.text();
+  EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"frontend\","
+                        "path=\"proxy\",code=\"2xx\"} 20\n"), 1u) << text;
+  EXPECT_EQ(count(text, "health=\"starting\"} 1\n"), 1u);
+}
+
+TEST(Totals, CardinalityIsBoundedAndNothingIsLost) {
+  constexpr std::uint32_t kServices = 1500;
+  auto slab = Slab::create(2).value();
+  for (std::uint32_t i = 1; i <= kServices; ++i) bump(slab.slot(i % 2, ServiceId{i}, kHostClient).requests[2]);
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot_of(kServices), {});
+  const auto text = out.text();
+  EXPECT_EQ(count(text, "causeway_requests_total{"), kMaxPairs + 1);
+  EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\",code=\"2xx\"} " +
+                            std::to_string(kServices - kMaxPairs) + "\n"), 1u);
+}
+
+TEST(Totals, ARemovedServiceLeavesTheExposition) {
+  auto slab = Slab::create(1).value();
+  bump(slab.slot(0, ServiceId{9}, kHostClient).requests[2]);
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  EXPECT_EQ(out.text(), "");
+}
+
+TEST(MetricsTable, StandsInItsOrder) {
+  for (std::size_t i = 0; i < metrics_table().size(); ++i) EXPECT_EQ(static_cast<std::size_t>(metrics_table()[i].metric), i);
+}
+
+TEST(MetricsTable, ThePageIsWhatTheTableMakes) {
+  std::ifstream file(CAUSEWAY_SOURCE_DIR "/docs/metrics.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  const auto made = metrics_page();
+  if (page.str() != made) std::ofstream("metrics.md.expected") << made;
+  EXPECT_TRUE(page.str() == made) << "docs/metrics.md is out of date; the text expected is in ./metrics.md.expected";
+}
+
+TEST(MetricsTable, PromtoolHasNothingToSay) {
+  auto slab = Slab::create(1).value();
+  auto& slot = slab.slot(0, ServiceId{1}, kHostClient);
+  for (auto& requests : slot.requests) bump(requests);
+  for (auto& failed : slot.connections_failed) bump(failed);
+  slot.request_duration.observe(10);
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  expose_endpoints(out, *snapshot_of(1));
+  out.add(Metric::dns_queries_total, {{"result", "answered"}}, 1);
+  out.add(Metric::snapshot_revision, {{"sink", "proxy"}}, 1);
+  out.add(Metric::snapshot_age_seconds, {}, 0.25);
+  out.add(Metric::interception_effective, {}, 1);
+  out.add(Metric::proxy_up, {}, 1);
+  out.add(Metric::proxy_restarts_total, {}, 1);
+  out.add(Metric::build_info, {{"version", "0"}}, 1);
+  const auto text = out.text();
+  EXPECT_EQ(count(text, "# TYPE "), metrics_table().size()) << "a metric of the table is not covered here";
+
+  char path[] = "/tmp/causeway-metrics-XXXXXX";
+  const int fd = ::mkstemp(path);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(fd);
+  FILE* promtool = ::popen((std::string("promtool check metrics <") + path + " 2>&1").c_str(), "r");
+  ASSERT_NE(promtool, nullptr);
+  std::string said(4096, '\0');
+  said.resize(std::fread(said.data(), 1, said.size(), promtool));
+  const int status = ::pclose(promtool);
+  ::unlink(path);
+  EXPECT_EQ(status, 0) << said;
+  EXPECT_EQ(said, "");
+}
+
+}  // namespace
+}  // namespace causeway::observe

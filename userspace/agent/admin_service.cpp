@@ -1,0 +1,155 @@
+#include "agent/admin_service.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/core.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "admin/admin.h"
+#include "observe/exposition.h"
+#include "observe/totals.h"
+
+namespace causeway::agent {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using observe::Metric;
+using std::chrono::steady_clock;
+
+constexpr auto kBeat = 100ms;
+constexpr auto kHung = 3s;
+
+void expose_dns(observe::Exposition& out, const dns::Counters& c) {
+  const std::pair<std::string_view, const std::atomic<std::uint64_t>*> rows[] = {
+      {"answered", &c.answered}, {"nxdomain", &c.nxdomain}, {"nodata", &c.nodata},       {"forwarded", &c.forwarded},
+      {"servfail", &c.servfail}, {"refused", &c.refused},   {"malformed", &c.malformed}, {"forward_timeout", &c.forward_timeouts}};
+  for (const auto& [result, counter] : rows) {
+    out.add(Metric::dns_queries_total, {{"result", result}}, static_cast<double>(counter->load(std::memory_order_relaxed)));
+  }
+}
+
+}  // namespace
+
+struct AdminService::State : std::enable_shared_from_this<State> {
+  explicit State(asio::any_io_executor control) : timer(control) {}
+
+  std::string metrics();
+  std::vector<std::string> not_ready() const;
+  bool alive() const { return steady_clock::now().time_since_epoch().count() - last_beat.load() < steady_clock::duration(kHung).count(); }
+  void beat();
+
+  asio::io_context context{1};
+  std::unique_ptr<web::Server> server;
+  std::thread thread;
+  asio::steady_timer timer;  // on the control thread
+  std::atomic<steady_clock::rep> last_beat{0};
+  AdminParts parts;
+  std::atomic<int> effective{-1};  // -1: not verified yet
+
+  std::mutex mutex;  // guards what follows
+  SnapshotPtr newest;
+  steady_clock::time_point compiled;
+  observe::ClientNames clients;
+};
+
+void AdminService::State::beat() {
+  last_beat = steady_clock::now().time_since_epoch().count();
+  timer.expires_after(kBeat);
+  timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    if (const auto self = weak.lock(); self && !error) self->beat();
+  });
+}
+
+std::string AdminService::State::metrics() {
+  observe::Exposition out;
+  const std::lock_guard guard(mutex);
+  if (newest) {
+    observe::expose_totals(out, observe::add_up(*parts.slab), *newest, clients);
+    observe::expose_endpoints(out, *newest);
+    out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - compiled).count());
+  }
+  expose_dns(out, parts.dns->counters());
+  const std::pair<std::string_view, Revision> sinks[] = {
+      {"proxy", parts.proxy->acknowledged()}, {"kernel", parts.plane->acknowledged()}, {"dns", parts.dns->acknowledged()}};
+  for (const auto& [sink, revision] : sinks) out.add(Metric::snapshot_revision, {{"sink", sink}}, static_cast<double>(revision.value));
+  if (effective >= 0) out.add(Metric::interception_effective, {}, effective);
+  out.add(Metric::proxy_up, {}, parts.proxy->alive() ? 1 : 0);
+  out.add(Metric::proxy_restarts_total, {}, static_cast<double>(parts.proxy->restarts()));
+  out.add(Metric::build_info, {{"version", CAUSEWAY_VERSION}}, 1);
+  return out.text();
+}
+
+std::vector<std::string> AdminService::State::not_ready() const {
+  std::vector<std::string> missing;
+  if (!alive()) missing.emplace_back("the control thread does not answer");
+  if (!parts.proxy->alive()) missing.emplace_back("the proxy has not acknowledged a snapshot");
+  if (effective < 0) missing.emplace_back("interception is not verified yet");
+  if (effective == 0) missing.emplace_back("interception has no effect; run: causeway doctor");
+  return missing;
+}
+
+AdminService::AdminService(asio::any_io_executor control) : state_(std::make_shared<State>(std::move(control))) {}
+AdminService::~AdminService() { stop(); }
+
+Result<void> AdminService::listen(const SocketAddress& address) {
+  State* state = state_.get();  // the handler lives in the server, which the state owns
+  admin::Sources sources{[state] { return state->metrics(); }, [state] { return state->alive(); }, [state] { return state->not_ready(); }};
+  state_->server = std::make_unique<web::Server>(state_->context.get_executor(), admin::make_admin(std::move(sources)));
+  if (auto listening = state_->server->listen_tcp(address); !listening) return listening.error();
+  return {};
+}
+
+void AdminService::start(const AdminParts& parts) {
+  state_->parts = parts;
+  state_->beat();
+  state_->thread = std::thread([state = state_.get()] {
+    ::pthread_setname_np(::pthread_self(), "admin");
+    state->context.run();
+  });
+}
+
+void AdminService::publish(SnapshotPtr snapshot) {
+  const std::lock_guard guard(state_->mutex);
+  state_->clients.learn(*snapshot);
+  state_->newest = std::move(snapshot);
+  state_->compiled = steady_clock::now();
+}
+
+void AdminService::set_interception_effective(bool effective) { state_->effective = effective ? 1 : 0; }
+
+void AdminService::stop() {
+  state_->timer.cancel();
+  if (!state_->thread.joinable()) return;
+  asio::post(state_->context, [state = state_.get()] {
+    state->server->stop();
+    state->context.stop();
+  });
+  state_->thread.join();
+}
+
+std::vector<ServiceCounters> service_counters(const observe::Slab& slab) {
+  std::map<ServiceId, ServiceCounters> by_service;
+  for (const auto& [key, totals] : observe::add_up(slab)) {
+    auto& row = by_service[key.first];
+    row.service = key.first;
+    for (const auto requests : totals.requests) row.requests += requests;
+    row.failed_requests += totals.requests[5];
+    row.connections_opened += totals.connections_opened;
+    row.connections_active += totals.connections_active;
+    for (const auto failed : totals.connections_failed) row.connections_failed += failed;
+    row.retries += totals.retries;
+  }
+  std::vector<ServiceCounters> rows;
+  for (auto& [_, row] : by_service) rows.push_back(row);
+  return rows;
+}
+
+}  // namespace causeway::agent

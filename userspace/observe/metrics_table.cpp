@@ -1,0 +1,77 @@
+#include "observe/metrics_table.h"
+
+#include <fmt/core.h>
+
+#include <array>
+
+namespace causeway::observe {
+namespace {
+
+constexpr std::string_view kService = "namespace, discovery_name, client, path";
+constexpr std::string_view kServiceCode = "namespace, discovery_name, client, path, code";
+constexpr std::string_view kServiceReason = "namespace, discovery_name, client, path, reason";
+
+constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable{{
+    {Metric::requests_total, Kind::counter, "causeway_requests_total", kServiceCode,
+     "HTTP requests by status class; code \"none\": the client went away before an answer."},
+    {Metric::request_duration_seconds, Kind::histogram, "causeway_request_duration_seconds", kService,
+     "From a request's head to the end of its answer."},
+    {Metric::connections_opened_total, Kind::counter, "causeway_connections_opened_total", kService,
+     "Connections of clients that were taken to the service."},
+    {Metric::connections_active, Kind::gauge, "causeway_connections_active", kService, "Connections of clients that are open."},
+    {Metric::connections_failed_total, Kind::counter, "causeway_connections_failed_total", kServiceReason,
+     "Connections to endpoints that failed, and dials that found no endpoint."},
+    {Metric::connect_duration_seconds, Kind::histogram, "causeway_connect_duration_seconds", kService,
+     "Time to connect to an endpoint."},
+    {Metric::bytes_sent_total, Kind::counter, "causeway_bytes_sent_total", kService, "Bytes from clients to endpoints."},
+    {Metric::bytes_received_total, Kind::counter, "causeway_bytes_received_total", kService, "Bytes from endpoints to clients."},
+    {Metric::retries_total, Kind::counter, "causeway_retries_total", kService, "Tries on another endpoint after a failure."},
+    {Metric::ejections_total, Kind::counter, "causeway_ejections_total", kService,
+     "Endpoints left out for a while after consecutive failures."},
+    {Metric::endpoints, Kind::gauge, "causeway_endpoints", "namespace, discovery_name, health", "Endpoints by their health."},
+    {Metric::dns_queries_total, Kind::counter, "causeway_dns_queries_total", "result", "DNS queries by what became of them."},
+    {Metric::snapshot_revision, Kind::gauge, "causeway_snapshot_revision", "sink", "The revision that a part of the data path acts on."},
+    {Metric::snapshot_age_seconds, Kind::gauge, "causeway_snapshot_age_seconds", "", "Time since the newest snapshot was compiled."},
+    {Metric::interception_effective, Kind::gauge, "causeway_interception_effective", "",
+     "1 if the last canary dial was taken by the kernel part, otherwise 0."},
+    {Metric::proxy_up, Kind::gauge, "causeway_proxy_up", "", "1 while the proxy runs and has acknowledged a snapshot."},
+    {Metric::proxy_restarts_total, Kind::counter, "causeway_proxy_restarts_total", "", "Times the proxy was started again after it ended."},
+    {Metric::build_info, Kind::gauge, "causeway_build_info", "version", "Always 1; the version is in the label."},
+}};
+
+std::string_view type_name(Kind kind) {
+  switch (kind) {
+    case Kind::counter: return "counter";
+    case Kind::gauge: return "gauge";
+    case Kind::histogram: return "histogram";
+  }
+  return "untyped";
+}
+
+}  // namespace
+
+std::span<const Definition> metrics_table() { return kTable; }
+
+const Definition& definition(Metric metric) { return kTable[static_cast<std::size_t>(metric)]; }
+
+std::string metrics_page() {
+  std::string page =
+      "# Metrics\n\n"
+      "`http://127.0.0.1:7071/metrics` answers in the Prometheus text format. This page is made from the table in\n"
+      "`userspace/observe/metrics_table.cpp`.\n\n"
+      "| label | values |\n|---|---|\n"
+      "| `namespace`, `discovery_name` | of the service dialled; `other` for what is beyond 1,024 (service, client) pairs |\n"
+      "| `client` | the ECS service whose task dialled, or `host` for a process outside all tasks |\n"
+      "| `path` | `proxy` or `kernel` |\n"
+      "| `code` | `1xx` to `5xx`, or `none` |\n"
+      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other` |\n"
+      "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
+      "| `sink` | `proxy`, `kernel`, `dns` |\n\n"
+      "| metric | type | labels | what it tells |\n|---|---|---|---|\n";
+  for (const auto& row : kTable) {
+    page += fmt::format("| `{}` | {} | {} | {} |\n", row.name, type_name(row.kind), row.labels, row.help);
+  }
+  return page;
+}
+
+}  // namespace causeway::observe

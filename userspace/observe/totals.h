@@ -1,0 +1,50 @@
+#pragma once
+// The shared counters added up over the workers, with names instead of numbers.
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "model/snapshot.h"
+#include "observe/exposition.h"
+#include "observe/slab.h"
+
+namespace causeway::observe {
+
+/// What was counted for one (service, client), over all workers.
+struct Totals {
+  std::array<std::uint64_t, 6> requests{};  ///< by status class, [0] without
+  std::array<std::uint64_t, kDurationBoundsUs.size() + 1> request_buckets{};
+  std::array<std::uint64_t, kDurationBoundsUs.size() + 1> connect_buckets{};
+  std::array<std::uint64_t, static_cast<std::size_t>(FailureReason::count)> connections_failed{};
+  std::uint64_t request_sum_us = 0, connect_sum_us = 0;
+  std::uint64_t connections_opened = 0, connections_active = 0;
+  std::uint64_t bytes_sent = 0, bytes_received = 0, retries = 0, ejections = 0;
+
+  void add(const Slot& slot);
+};
+
+using TotalsMap = std::map<std::pair<ServiceId, ClientId>, Totals>;
+TotalsMap add_up(const Slab& slab);
+
+/// Names of clients, remembered beyond the end of their last task: their counters go on.
+class ClientNames {
+ public:
+  void learn(const Snapshot& snapshot);
+  /// "host", the ECS service's name, or "unknown".
+  std::string_view of(ClientId client) const;
+
+ private:
+  std::map<ClientId, std::string> names_;
+};
+
+/// Series of at most this many (service, client) pairs; what is beyond goes into one named "other".
+inline constexpr std::size_t kMaxPairs = 1024;
+
+/// Adds requests, connections, bytes, retries and ejections. Services that `snapshot` lacks are left out.
+void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
+/// Adds the endpoints by health, zeros included, so that a service without any is seen.
+void expose_endpoints(Exposition& out, const Snapshot& snapshot);
+
+}  // namespace causeway::observe
