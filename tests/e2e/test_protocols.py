@@ -50,6 +50,8 @@ class Http(socketserver.StreamRequestHandler):
             else:
                 text = f"{method} {path} {size} {body.hexdigest()}\n".encode()
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + (b"" if method == "HEAD" else text))
+            if headers.get("connection") == "close":
+                return
 
 class Banner(socketserver.BaseRequestHandler):
     def handle(self):
@@ -63,6 +65,7 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
+    handle_error = lambda *_: None  # clients that leave early are part of the tests
 
 Server(("0.0.0.0", 3000), Banner if sys.argv[1] == "banner" else Http).serve_forever()
 """
