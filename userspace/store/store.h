@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -34,9 +35,9 @@ struct Compare {
 };
 
 struct Transaction {
-  std::vector<Compare> compares;
-  std::vector<std::pair<std::string, std::string>> puts;
-  std::vector<std::string> deletes;
+  std::vector<Compare> compares{};
+  std::vector<std::pair<std::string, std::string>> puts{};
+  std::vector<std::string> deletes{};
   bool empty() const { return puts.empty() && deletes.empty(); }
 };
 
