@@ -41,6 +41,15 @@ static __always_inline int dial_dns_tcp(struct bpf_sock_addr *ctx, enum ip_versi
   return redirect(ctx, version, &dialled, &to, 0, &client, 1);
 }
 
+/* A v6 socket connected to a v4-mapped resolver meets the IPv4 sendmsg hook at every send, with the address that its
+ * connect was rewritten to (udpv6_sendmsg hands over to udp_sendmsg as if the application had named it). */
+static __always_inline int resends_connected(struct bpf_sock_addr *ctx, struct cw_origin *query) {
+  const struct connection *connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
+  if (!connection || connection->origin.dst_port == 0) return 0;
+  *query = connection->origin;
+  return 1;
+}
+
 /* For connect() and for an unconnected sendmsg() alike. */
 static __always_inline int query_dns_udp(struct bpf_sock_addr *ctx, enum ip_version version,
                                          const struct cw_socket_address *dst, int connected) {
@@ -49,6 +58,7 @@ static __always_inline int query_dns_udp(struct bpf_sock_addr *ctx, enum ip_vers
   const struct client client = current_client();
   struct cw_origin *query = bpf_sk_storage_get(&queries, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!query) return 0;
+  if (!connected && dialled.port == 0 && resends_connected(ctx, query)) return 1;
   fill_origin(query, ctx, &dialled, 0, &client);
   if (connected) return redirect(ctx, version, &dialled, &to, 0, &client, 0);
   ctx_set_address(ctx, version, &to);
