@@ -30,6 +30,7 @@ class Child {
   Child(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
+  int fd() const { return in_.get(); }  ///< readable when the child said something
   /// The child's next line; "(gone)" at its end, "(silent)" after 10 s.
   std::string hear();
   void say(const std::string& line);

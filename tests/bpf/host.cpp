@@ -19,15 +19,6 @@ namespace {
 
 constexpr std::uint64_t kHourNs = 3'600'000'000'000;
 
-bool bring_loopback_up() {
-  const Fd fd(::socket(AF_INET, SOCK_DGRAM, 0));
-  ifreq request{};
-  std::snprintf(request.ifr_name, sizeof request.ifr_name, "lo");
-  if (::ioctl(fd.get(), SIOCGIFFLAGS, &request) != 0) return false;
-  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | IFF_RUNNING);
-  return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
-}
-
 std::uint64_t monotonic_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -41,6 +32,15 @@ bool write_to(const std::string& path, const std::string& text) {
 }
 
 }  // namespace
+
+bool bring_loopback_up() {
+  const Fd fd(::socket(AF_INET, SOCK_DGRAM, 0));
+  ifreq request{};
+  std::snprintf(request.ifr_name, sizeof request.ifr_name, "lo");
+  if (::ioctl(fd.get(), SIOCGIFFLAGS, &request) != 0) return false;
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP | IFF_RUNNING);
+  return ::ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0;
+}
 
 bool prepare_process() {
   if (::geteuid() != 0) {

@@ -21,6 +21,7 @@ inline constexpr const char* kDnsV6 = "[::1]:15053";
 
 /// The network namespace and bpffs for the whole process; false (said on stderr) without root.
 bool prepare_process();
+bool bring_loopback_up();
 
 class Host : public testing::Test {
  protected:
