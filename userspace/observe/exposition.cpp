@@ -43,9 +43,8 @@ std::string_view type_word(Kind kind) {
 
 void Exposition::add(Metric metric, std::initializer_list<Label> labels, double value) {
   auto& lines = lines_[static_cast<std::size_t>(metric)];
-  lines += definition(metric).name;
-  if (labels.size() != 0) lines += "{" + label_text(labels) + "}";
-  lines += " " + number(value) + "\n";
+  const auto text = labels.size() == 0 ? std::string() : fmt::format("{{{}}}", label_text(labels));
+  lines += fmt::format("{}{} {}\n", definition(metric).name, text, number(value));
 }
 
 void Exposition::add_histogram(Metric metric, std::initializer_list<Label> labels, std::span<const std::uint32_t> bounds_us,
