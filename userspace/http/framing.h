@@ -36,7 +36,7 @@ bool is_interim(const ResponseHead& head);
 bool client_persists(const RequestHead& head);
 
 /// Whether the upstream connection may be pooled once the body is complete. The caller also checks that no byte came
-/// beyond the message: such a connection is closed.
+/// beyond the message and that the request was sent whole (a server may answer early): else it is closed.
 bool upstream_persists(const ResponseHead& head, const Framing& framing);
 
 }  // namespace causeway::http

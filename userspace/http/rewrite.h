@@ -21,7 +21,8 @@ void append_request_head(const RequestHead& head, const RequestRewrite& rewrite,
 
 struct ResponseRewrite {
   std::uint8_t client_minor = 1;  ///< of the request's version
-  bool keep_alive = true;         ///< whether the connection to the client stays open after this response
+  /// Whether the connection to the client stays open after this response: client_persists(), and not for until_close.
+  bool keep_alive = true;
   /// Transfer-Encoding is taken off because the client speaks HTTP/1.0: the caller sends the payload alone
   /// (BodyReader::next) and closes. See needs_dechunking().
   bool dechunk = false;

@@ -15,16 +15,19 @@ struct Turn {
   const Endpoint* endpoint = nullptr;
 };
 
-/// An endpoint with w turns takes the positions (k + 1/2) / w: evenly spread, never in bursts.
+/// An endpoint with w turns takes the positions (k + phase) / w of a round: evenly spread. The phases differ, so that
+/// one endpoint's turns fall between the others'.
 std::vector<const Endpoint*> spread(const std::vector<const Endpoint*>& endpoints, std::uint64_t divisor,
                                     std::uint64_t heaviest) {
   std::vector<Turn> turns;
-  for (const Endpoint* endpoint : endpoints) {
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    const Endpoint* endpoint = endpoints[i];
     if (endpoint->weight == 0) continue;
+    const double phase = (static_cast<double>(i) + 0.5) / static_cast<double>(endpoints.size());
     std::uint64_t count = endpoint->weight / divisor;
     if (heaviest > kMaxTurns) count = std::max<std::uint64_t>(1, count * kMaxTurns / heaviest);
     for (std::uint64_t k = 0; k < count; ++k) {
-      turns.push_back({(static_cast<double>(k) + 0.5) / static_cast<double>(count), endpoint});
+      turns.push_back({(static_cast<double>(k) + phase) / static_cast<double>(count), endpoint});
     }
   }
   std::stable_sort(turns.begin(), turns.end(), [](const Turn& a, const Turn& b) { return a.position < b.position; });

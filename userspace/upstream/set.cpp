@@ -13,8 +13,6 @@ void UpstreamSet::update(std::shared_ptr<const Service> service) {
   if (service == service_) return;
   service_ = std::move(service);
   refresh_candidates();
-  // At once, not at the next pick: the old service's endpoints, to which turn_ points, may be gone by then.
-  refresh_turn();
 }
 
 void UpstreamSet::refresh_candidates() {
@@ -23,6 +21,7 @@ void UpstreamSet::refresh_candidates() {
   ids.reserve(candidates_.size());
   for (const Endpoint* endpoint : candidates_) ids.push_back(endpoint->id);
   outliers_.retain(ids);
+  // turn_ points into the service before, which may be gone: pick() renews it before it looks.
   stale_ = true;
 }
 

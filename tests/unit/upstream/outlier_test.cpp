@@ -19,10 +19,10 @@ class OutlierTest : public testing::Test {
  protected:
   OutlierTest() { outliers.retain({kA, kB, kC, kD}); }
 
-  /// True if the last of `n` failures ejected.
+  /// True if one of `n` failures ejected.
   bool fail(EndpointId endpoint, int n) {
     bool ejected = false;
-    for (int i = 0; i < n; ++i) ejected = outliers.on_failure(endpoint);
+    for (int i = 0; i < n; ++i) ejected = outliers.on_failure(endpoint) || ejected;
     return ejected;
   }
   /// Ejects, waits it out and fails the trial, `n` times in all.
