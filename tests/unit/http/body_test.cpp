@@ -67,7 +67,7 @@ const std::vector<Case>& cases() {
       {"TrailerContentLength", "0\r\nContent-Length: 5\r\n\r\n", false, 17},
       {"TrailerTransferEncoding", "0\r\ntransfer-encoding: chunked\r\n\r\n", false, 20},
       {"TrailerHost", "0\r\nHost: a\r\n\r\n", false, 7},
-      {"SecondTrailerHost", "0\r\nA-Trailer-With-A-Long-Name: x\r\nHost: a\r\n\r\n", false, 39},
+      {"SecondTrailerHost", "0\r\nA-Trailer-With-A-Long-Name: x\r\nHost: a\r\n\r\n", false, 38},
       {"NextRequestInsteadOfEnd", "0\r\nGET / HTTP/1.1\r\n\r\n", false, 6},
   };
   return all;
