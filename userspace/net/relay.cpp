@@ -1,0 +1,67 @@
+#include "net/relay.h"
+
+#include <boost/asio/error.hpp>
+
+#include "net/join.h"
+
+namespace causeway::net {
+
+using boost::system::error_code;
+
+namespace {
+/// Moved without waiting before the worker's other connections get their turn.
+constexpr std::size_t kTurnBytes = 1u << 20;
+}  // namespace
+
+Task<error_code> pump(Pump p) {
+  std::size_t turn = 0;
+  for (;;) {
+    while (!p.buffer.empty()) {
+      iovec part{const_cast<char*>(p.buffer.view().data()), p.buffer.view().size()};
+      const IoResult wrote = p.sink.try_write({&part, 1});
+      if (wrote.error == boost::asio::error::would_block) {
+        if (const error_code error = co_await p.sink.wait_writable()) co_return error;
+        continue;
+      }
+      if (wrote.error) co_return wrote.error;
+      p.buffer.consume(wrote.bytes);
+      turn += wrote.bytes;
+      p.moved(p.context, wrote.bytes);
+    }
+    if (p.source.drained() || turn >= kTurnBytes) {
+      turn = 0;
+      p.buffer.release();
+      if (const error_code error = co_await p.source.wait_readable()) co_return error;
+    }
+    const auto space = p.buffer.space();
+    const IoResult read = p.source.try_read(space);
+    if (read.error == boost::asio::error::eof) break;
+    if (read.error && read.error != boost::asio::error::would_block) co_return read.error;
+    p.buffer.commit(read.bytes);
+  }
+  p.buffer.release();
+  p.sink.shutdown_send();
+  co_return error_code{};
+}
+
+namespace {
+
+Task<> pump_or_interrupt(Pump p, error_code& first_error) {
+  const error_code error = co_await pump(p);
+  if (!error) co_return;
+  if (!first_error) first_error = error;
+  p.source.interrupt(error);
+  p.sink.interrupt(error);
+}
+
+}  // namespace
+
+Task<error_code> relay(Pump there, Pump back) {
+  error_code error;
+  auto first = pump_or_interrupt(there, error);
+  auto second = pump_or_interrupt(back, error);
+  co_await join(there.source.executor(), std::move(first), std::move(second));
+  co_return error;
+}
+
+}  // namespace causeway::net

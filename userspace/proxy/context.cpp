@@ -1,0 +1,83 @@
+#include "proxy/context.h"
+
+#include <boost/asio/error.hpp>
+
+#include "proxy/session.h"
+
+namespace causeway::proxy {
+
+namespace {
+
+/// The service as it was, without an endpoint: for sessions that outlive it.
+std::shared_ptr<const Service> without_endpoints(const Service& service) {
+  auto empty = std::make_shared<Service>(service);
+  empty->endpoints.clear();
+  return empty;
+}
+
+void close_unusable(ServiceState& state) {
+  state.pool.retain([&](EndpointId id, const SocketAddress& address) {
+    const Endpoint* endpoint = state.set.find(id);
+    return endpoint != nullptr && endpoint->address == address && state.set.may_reuse(id);
+  });
+}
+
+}  // namespace
+
+Context::Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& proxy_settings, observe::Slab& slab,
+                 const OriginLookup& lookup)
+    : io_(io), settings(proxy_settings), origins(lookup), wheel(io), worker_(worker), slab_(slab) {}
+
+Context::~Context() = default;
+
+void Context::apply(RoutesPtr routes) {
+  routes_ = std::move(routes);
+  for (auto it = services_.begin(); it != services_.end();) {
+    ServiceState& state = *it->second;
+    const auto* now = routes_->service(it->first);
+    state.changed = now == nullptr || *now != state.set.service();
+    if (state.changed) {
+      state.set.update(now != nullptr ? *now : without_endpoints(state.service()));
+      close_unusable(state);
+    }
+    ++it;
+  }
+  for (Downstream& down : downstreams) {
+    if (down.service->changed && down.session != nullptr) down.session->on_endpoints_changed();
+  }
+  for (auto it = services_.begin(); it != services_.end();) {
+    it->second->changed = false;
+    it = routes_->service(it->first) == nullptr ? services_.erase(it) : std::next(it);
+  }
+}
+
+std::shared_ptr<ServiceState> Context::service(ServiceId id) {
+  if (const auto it = services_.find(id); it != services_.end()) return it->second;
+  const auto* service = routes_ != nullptr ? routes_->service(id) : nullptr;
+  if (service == nullptr) return nullptr;
+  return services_.emplace(id, std::make_shared<ServiceState>(*service, clock, random)).first->second;
+}
+
+void Context::drain() {
+  draining_ = true;
+  for (Downstream& down : downstreams) {
+    if (down.session != nullptr) down.session->on_drain();
+  }
+}
+
+void Context::abort() {
+  for (Downstream& down : downstreams) {
+    if (down.session != nullptr) {
+      down.session->interrupt(boost::asio::error::operation_aborted);
+    } else {
+      down.client.interrupt(boost::asio::error::operation_aborted);
+    }
+  }
+}
+
+void Context::sweep() {
+  const auto now = clock.steady();
+  for (auto& [id, state] : services_) state->pool.sweep(now);
+}
+
+}  // namespace causeway::proxy

@@ -1,0 +1,83 @@
+#pragma once
+// What the sessions of one worker share: never touched by another thread.
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "feed/feed.h"
+#include "net/buffer.h"
+#include "net/deadline.h"
+#include "observe/slab.h"
+#include "proxy/idle_pool.h"
+#include "proxy/origin_lookup.h"
+#include "proxy/routes.h"
+#include "upstream/set.h"
+
+namespace causeway::proxy {
+
+struct Downstream;
+
+/// One worker's view of one service. Sessions keep it alive when the service leaves the snapshot.
+struct ServiceState {
+  ServiceState(std::shared_ptr<const Service> service, const Clock& clock, Random& random)
+      : set(std::move(service), clock, random) {}
+  const Service& service() const { return *set.service(); }
+
+  upstream::UpstreamSet set;
+  IdlePool pool;
+  bool changed = false;  ///< while a snapshot is applied
+};
+
+using DownstreamHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using DownstreamList =
+    boost::intrusive::list<Downstream, boost::intrusive::base_hook<DownstreamHook>, boost::intrusive::constant_time_size<false>>;
+
+class Context {
+ public:
+  Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
+          const OriginLookup& origins);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  /// Follows a newer snapshot: ejections and pools of what stays are kept, connections to what left are ended.
+  void apply(RoutesPtr routes);
+  const Routes* routes() const { return routes_.get(); }
+  /// Null if the snapshot lacks it.
+  std::shared_ptr<ServiceState> service(ServiceId id);
+  observe::Slot& slot(ServiceId service, ClientId client) { return slab_.slot(worker_, service, client); }
+
+  /// Sessions end when they can: HTTP with the response in flight.
+  void drain();
+  bool draining() const { return draining_; }
+  /// Ends the waits of every connection now.
+  void abort();
+  /// Once a second: idle upstream connections.
+  void sweep();
+
+  net::Executor executor() { return io_.get_executor(); }
+
+  boost::asio::io_context& io_;
+  const feed::ProxySettings settings;
+  const OriginLookup& origins;
+  SystemClock clock;
+  FastRandom random;
+  net::BufferPool buffers;
+  net::DeadlineWheel wheel;
+  DownstreamList downstreams;
+  std::size_t connections = 0;  ///< clients' connections, also those not yet routed
+
+ private:
+  std::size_t worker_;
+  observe::Slab& slab_;
+  RoutesPtr routes_;
+  std::unordered_map<ServiceId, std::shared_ptr<ServiceState>> services_;  ///< those used since they came
+  bool draining_ = false;
+};
+
+}  // namespace causeway::proxy

@@ -1,0 +1,97 @@
+#include "proxy/dial.h"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace causeway::proxy {
+
+using boost::system::error_code;
+using observe::FailureReason;
+using upstream::Failure;
+
+namespace {
+
+bool is_local_limit(const error_code& error) {
+  switch (error.value()) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EADDRNOTAVAIL:  // no free local port
+    case EAGAIN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Failure failure_of(const error_code& error) {
+  switch (error.value()) {
+    case ETIMEDOUT: return Failure::connect_timeout;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EACCES:
+    case EPERM: return Failure::unreachable;
+    default: return Failure::refused;
+  }
+}
+
+void count(observe::Slot& slot, FailureReason reason) {
+  observe::bump(slot.connections_failed[static_cast<std::size_t>(reason)]);
+}
+
+}  // namespace
+
+void count_failure(observe::Slot& slot, Failure failure) {
+  switch (failure) {
+    case Failure::refused: return count(slot, FailureReason::refused);
+    case Failure::unreachable: return count(slot, FailureReason::unreachable);
+    case Failure::connect_timeout:
+    case Failure::timeout: return count(slot, FailureReason::timeout);
+    case Failure::reset: return count(slot, FailureReason::reset);
+    case Failure::bad_response: return count(slot, FailureReason::other);
+    case Failure::server_error: return;  // an answer, not a failed connection
+  }
+}
+
+std::uint64_t microseconds_since(SteadyTime start) {
+  const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(passed.count(), 0));
+}
+
+net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service, observe::Slot& slot,
+                        Target target, SteadyTime limit) {
+  const auto start = std::chrono::steady_clock::now();
+  std::chrono::nanoseconds timeout = context.settings.connect_timeout;
+  if (limit != SteadyTime::max()) timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
+  net::Connected connected = co_await connector.connect(target.address, timeout);
+  Dialled dialled;
+  if (connected.connection != nullptr) {
+    slot.connect_duration.observe(microseconds_since(start));
+    dialled.end = DialEnd::connected;
+    dialled.connection = std::move(connected.connection);
+    co_return dialled;
+  }
+  const error_code error = connected.error;
+  if (error == boost::asio::error::operation_aborted || error == boost::asio::error::connection_aborted) {
+    dialled.end = DialEnd::interrupted;
+    service->set.report_abandoned(target.id);
+    co_return dialled;
+  }
+  if (is_local_limit(error)) {
+    dialled.end = DialEnd::limited;
+    count(slot, FailureReason::limit);
+    service->set.report_abandoned(target.id);
+    co_return dialled;
+  }
+  dialled.failure = failure_of(error);
+  count_failure(slot, dialled.failure);
+  if (service->set.report_failure(target.id)) observe::bump(slot.ejections);
+  co_return dialled;
+}
+
+}  // namespace causeway::proxy

@@ -1,0 +1,186 @@
+// Attempts at endpoints, and the request's way to them.
+#include <boost/asio/error.hpp>
+
+#include "net/join.h"
+#include "proxy/http1_session.h"
+
+namespace causeway::proxy {
+
+using boost::system::error_code;
+
+/// A connection to the endpoint whose turn it is: a pooled one, or a new one.
+net::Task<Http1Session::Acquired> Http1Session::acquire() {
+  ServiceState& state = service();
+  reused_ = false;
+  sent_ = 0;
+  response_begun_ = false;
+  const bool same = std::exchange(fresh_, false) && state.set.may_reuse(target_.id);
+  if (!same) {
+    const Endpoint* endpoint = state.set.pick(tried_);
+    if (endpoint == nullptr) {
+      if (!tried_.empty()) {
+        co_return Acquired::failed;  // answered with what the last endpoint's failure was
+      }
+      observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+      co_return Acquired::no_endpoint;
+    }
+    target_ = {endpoint->id, endpoint->address};
+    upstream_ = state.pool.take(target_.id, target_.address);
+    if (upstream_ != nullptr) {
+      reused_ = true;
+      reported_ = false;
+      co_return Acquired::ready;
+    }
+  }
+  set_waits({.limit = limit_, .watch_client = true});
+  Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, limit_);
+  switch (dialled.end) {
+    case DialEnd::connected: break;
+    case DialEnd::interrupted: co_return Acquired::interrupted;
+    case DialEnd::limited: co_return Acquired::limited;
+    case DialEnd::failed:
+      failure_ = dialled.failure;
+      co_return Acquired::failed;
+  }
+  upstream_ = std::move(dialled.connection);
+  reported_ = false;
+  co_return Acquired::ready;
+}
+
+net::Task<> Http1Session::attempt() {
+  ended_ = Ended::undecided;
+  after_ = After::closed;
+  request_sent_ = false;
+  waiting_for_body_ = false;
+  response_parser_.reset();
+  upstream_in_.release();
+  if (body_.complete()) {
+    // Not sent whole: the server may have said why before it closed.
+    request_sent_ = co_await send_request();
+    co_await respond();
+  } else {
+    auto up = pump_body();
+    auto down = respond();
+    co_await net::join(context().executor(), std::move(up), std::move(down));
+    client().resume();
+  }
+  report_attempt();
+  upstream_.reset();
+}
+
+/// Head, and what is at hand of the body, in one write.
+net::Task<bool> Http1Session::send_request() {
+  bound_exchange(body_.complete());
+  std::array<iovec, 3> parts{{{request_head_.data(), request_head_.size()},
+                              {const_cast<char*>(body_start_.data()), body_start_.size()},
+                              {replay_.data(), replay_.size()}}};
+  const error_code error = co_await upstream_->write_all(parts, &sent_);
+  observe::bump(slot().bytes_sent, sent_);
+  upstream_->expect_nothing_yet();
+  co_return !error;
+}
+
+/// The response must be complete within the per-request timeout from when the whole request came (as Envoy counts it): a slow
+/// upload does not use it up.
+void Http1Session::bound_exchange(bool request_complete) {
+  const Service& s = service().service();
+  if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
+    limit_ = (body_start_.empty() && replay_.empty() ? started_ : now()) + s.per_request_timeout;
+  }
+  set_waits({.limit = limit_, .idle = s.idle_timeout, .watch_client = true});
+}
+
+/// Beside respond(): a server may answer before it has read the whole body.
+net::Task<> Http1Session::pump_body() {
+  bool ok = co_await send_request();
+  while (ok && !body_.complete()) {
+    ok = co_await read_body();
+    if (!ok) co_return;
+    const auto part = body_in_.view();
+    const http::BodyStep step = body_.read(part);
+    if (step.outcome == http::Outcome::bad) {
+      reason_ = step.reason;
+      ended_ = Ended::bad_request;
+      upstream_->interrupt(boost::asio::error::operation_aborted);
+      co_return;
+    }
+    keep_for_replay(part.substr(0, step.consumed));
+    iovec bytes{const_cast<char*>(part.data()), step.consumed};
+    std::size_t written = 0;
+    const error_code error = co_await upstream_->write_all({&bytes, 1}, &written);
+    sent_ += written;
+    observe::bump(slot().bytes_sent, written);
+    body_in_.consume(step.consumed);
+    touch();
+    ok = !error;
+  }
+  if (!ok) co_return;  // respond() finds out what the server said
+  request_sent_ = true;
+  bound_exchange(true);
+}
+
+net::Task<bool> Http1Session::read_body() {
+  waiting_for_body_ = true;
+  error_code error;
+  if (client().drained()) {
+    body_in_.release();
+    error = co_await client().wait_readable();
+  }
+  if (!error) {
+    const auto room = body_in_.space();
+    const net::IoResult read = co_await client().read_some(room);
+    error = read.error;
+    body_in_.commit(read.bytes);
+  }
+  waiting_for_body_ = false;
+  if (!error) co_return true;
+  if (client().interrupted()) co_return false;  // respond() is done, or learns of it as well
+  ended_ = error == boost::asio::error::eof ? Ended::request_cut : Ended::client_gone;
+  upstream_->interrupt(boost::asio::error::operation_aborted);
+  co_return false;
+}
+
+void Http1Session::keep_for_replay(std::string_view bytes) {
+  if (!replayable_) return;
+  if (replay_.size() + bytes.size() <= kReplayBytes) {
+    replay_.append(bytes);
+    return;
+  }
+  replayable_ = false;
+  std::string().swap(replay_);
+}
+
+upstream::Attempt Http1Session::describe_attempt() const {
+  return {.failure = failure_,
+          .reused_connection = reused_,
+          .request_sent = sent_ > 0,
+          .response_begun = response_begun_,
+          .idempotent = http::is_idempotent(request_parser_.head().method),
+          .replayable = replayable_,
+          .retries = retries_};
+}
+
+bool Http1Session::wants_retry() {
+  switch (upstream::decide(describe_attempt(), service().set.retry_budget())) {
+    case upstream::Retry::no: return false;
+    case upstream::Retry::fresh_connection: fresh_ = true; return true;
+    case upstream::Retry::other_endpoint: break;
+  }
+  tried_.push_back(target_.id);
+  ++retries_;
+  observe::bump(slot().retries);
+  return true;
+}
+
+/// Whatever was not reported with the response's head.
+void Http1Session::report_attempt() {
+  if (std::exchange(reported_, true)) return;
+  if (ended_ == Ended::failed && upstream::counts_against_endpoint(describe_attempt())) {
+    count_failure(slot(), failure_);
+    if (service().set.report_failure(target_.id)) observe::bump(slot().ejections);
+  } else {
+    service().set.report_abandoned(target_.id);
+  }
+}
+
+}  // namespace causeway::proxy

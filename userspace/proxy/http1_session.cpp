@@ -1,0 +1,234 @@
+#include "proxy/http1_session.h"
+
+#include <boost/asio/error.hpp>
+#include <fmt/core.h>
+
+#include "http/framing.h"
+#include "http/response.h"
+#include "http/rewrite.h"
+
+namespace causeway::proxy {
+
+using namespace std::chrono_literals;
+using boost::system::error_code;
+
+namespace {
+constexpr auto kHeadTime = 15s;       ///< from a head's first byte to its last
+constexpr auto kDrainedFirstRequest = 1s;
+constexpr auto kAnswerTime = 5s;      ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;      ///< for the client to read the last answer and close
+constexpr std::size_t kLingerBytes = 1u << 20;
+constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
+}  // namespace
+
+Http1Session::Http1Session(Downstream& downstream)
+    : Session(downstream), body_in_(downstream.context.buffers), upstream_in_(downstream.context.buffers) {}
+
+net::Task<> Http1Session::run() {
+  for (;;) {
+    const ReadHead read = co_await read_head();
+    if (read == ReadHead::end) co_return;
+    After after;
+    if (read == ReadHead::bad) {
+      begin_request();
+      after = co_await answer(verdict_.status, verdict_.reason, true);
+    } else {
+      after = co_await serve_request();
+    }
+    count_request();
+    upstream_.reset();
+    if (after == After::close) co_await linger();
+    if (after == After::reset) client().reset();
+    if (after != After::keep) co_return;
+    finish_request();
+  }
+}
+
+/// Reads until in() begins with a whole head. An idle connection holds no buffer.
+net::Task<Http1Session::ReadHead> Http1Session::read_head() {
+  request_parser_.reset();
+  verdict_ = {};
+  bool begun = false;
+  for (;;) {
+    if (!in().empty()) {
+      verdict_ = request_parser_.parse(in().view());
+      if (verdict_.outcome == http::Outcome::complete) co_return ReadHead::request;
+      if (verdict_.outcome == http::Outcome::bad) co_return ReadHead::bad;
+      if (!std::exchange(begun, true)) set_waits({.limit = now() + kHeadTime});
+    } else {
+      // While draining, the first request of a connection that waited in the accept queue is still answered.
+      if (context().draining() && served_) co_return ReadHead::end;
+      idle_ = true;
+      if (context().draining()) {
+        set_waits({.limit = now() + kDrainedFirstRequest});
+      } else {
+        set_waits({.idle = service().service().idle_timeout});
+      }
+    }
+    const error_code waited = co_await wait_for_client();
+    net::IoResult read{0, waited};
+    if (!waited) {
+      auto room = in().space();
+      if (room.empty()) {
+        in().grow(kLargeHead);
+        room = in().space();
+      }
+      read = client().try_read(room);
+      if (read.error == boost::asio::error::would_block) continue;
+    }
+    idle_ = false;
+    if (read.error == boost::asio::error::timed_out && begun) {
+      verdict_ = {http::Outcome::bad, 408, "the request's head did not come in time"};
+      co_return ReadHead::bad;
+    }
+    if (read.error) co_return ReadHead::end;
+    in().commit(read.bytes);
+  }
+}
+
+net::Task<error_code> Http1Session::wait_for_client() {
+  in().release_if_empty();
+  if (!client().drained()) co_return error_code{};
+  co_return co_await client().wait_readable();
+}
+
+void Http1Session::begin_request() {
+  started_ = now();
+  status_ = 0;
+  counted_ = false;
+  replayable_ = true;
+  fresh_ = false;
+  limit_ = SteadyTime::max();
+  replay_.clear();
+  tried_.clear();
+  retries_ = 0;
+  body_start_ = {};
+  body_ = http::BodyReader();
+}
+
+net::Task<Http1Session::After> Http1Session::serve_request() {
+  begin_request();
+  const http::RequestHead& head = request_parser_.head();
+  service().set.retry_budget().on_request();
+  if (head.method == http::Method::connect) {
+    co_return co_await answer(501, "CONNECT is not for a service; the proxy is no forward proxy", true);
+  }
+  body_ = http::BodyReader(http::request_framing(head));
+  const auto rest = in().view().substr(head.length);
+  const http::BodyStep step = body_.read(rest);
+  if (step.outcome == http::Outcome::bad) co_return co_await answer(400, step.reason, true);
+  body_start_ = rest.substr(0, step.consumed);
+  request_head_.clear();
+  http::append_request_head(head, {.default_host = down_.alias_name}, request_head_);
+
+  for (;;) {
+    const Acquired acquired = co_await acquire();
+    if (acquired == Acquired::interrupted) co_return After::closed;
+    if (acquired == Acquired::no_endpoint) {
+      co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
+    }
+    if (acquired == Acquired::limited) co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
+    if (acquired == Acquired::ready) {
+      co_await attempt();
+      if (ended_ == Ended::answered) co_return after_;
+      if (ended_ == Ended::client_gone) co_return After::closed;
+      if (ended_ == Ended::bad_request) co_return co_await answer(400, reason_, true);
+      if (ended_ == Ended::request_cut) co_return co_await answer(408, "the request's body did not come to its end", true);
+    }
+    if (!wants_retry()) break;
+  }
+  co_return co_await answer_failure();
+}
+
+net::Task<Http1Session::After> Http1Session::answer_failure() {
+  const auto asked = fmt::format("{}, endpoint {}", service_text(), target_.address.to_string());
+  switch (failure_) {
+    case upstream::Failure::refused: co_return co_await answer(503, asked + ": connection refused", false);
+    case upstream::Failure::unreachable: co_return co_await answer(503, asked + ": unreachable", false);
+    case upstream::Failure::connect_timeout: co_return co_await answer(504, asked + ": not connected in time", false);
+    case upstream::Failure::timeout: co_return co_await answer(504, asked + ": no whole response in time", false);
+    case upstream::Failure::bad_response: co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
+    case upstream::Failure::reset:
+    case upstream::Failure::server_error: break;
+  }
+  co_return co_await answer(502, asked + ": the connection ended before the response", false);
+}
+
+/// The proxy's own answer.
+net::Task<Http1Session::After> Http1Session::answer(std::uint16_t status, std::string_view detail, bool close) {
+  upstream_.reset();
+  client().resume();  // the wait that was ended, if so, was for another
+  set_waits({.limit = now() + kAnswerTime});
+  const http::RequestHead& head = request_parser_.head();
+  close = close || !body_.complete() || context().draining() || !http::client_persists(head);
+  status_ = status;
+  response_head_.clear();
+  http::append_answer({.status = status,
+                       .detail = detail,
+                       .close = close,
+                       .to_head = verdict_.outcome == http::Outcome::complete && head.method == http::Method::head,
+                       .client_minor = verdict_.outcome == http::Outcome::complete ? head.minor : std::uint8_t{1}},
+                      response_head_);
+  const bool sent = co_await to_client(response_head_, {});
+  if (!sent) co_return After::closed;
+  co_return close ? After::close : After::keep;
+}
+
+/// Closing over unread bytes would send RST, which can overtake the answer (RFC 9112, 9.6).
+net::Task<> Http1Session::linger() {
+  client().resume();
+  client().shutdown_send();
+  net::Buffer& scratch = body_in_;
+  scratch.release();
+  set_waits({.limit = now() + kLingerTime});
+  const bool expects_more = !body_.complete() || verdict_.outcome != http::Outcome::complete;
+  for (std::size_t dropped = 0; dropped < kLingerBytes;) {
+    const auto room = scratch.space();
+    net::IoResult read = client().try_read(room);
+    if (read.error == boost::asio::error::would_block && !expects_more) co_return;
+    if (read.error == boost::asio::error::would_block) read = co_await client().read_some(room);
+    if (read.error) co_return;
+    dropped += read.bytes;
+  }
+}
+
+void Http1Session::count_request() {
+  if (std::exchange(counted_, true)) return;
+  observe::bump(slot().requests[http::status_class(status_)]);
+  slot().request_duration.observe(microseconds_since(started_));
+}
+
+/// in() begins with what follows the request.
+void Http1Session::finish_request() {
+  served_ = true;
+  in().consume(request_parser_.head().length + body_start_.size());
+  // Read behind a body that did not come with its head: then nothing is left in in().
+  if (in().empty() && !body_in_.empty()) in().swap(body_in_);
+  body_in_.release();
+  upstream_in_.release();
+}
+
+std::string Http1Session::service_text() const {
+  const Service& s = service().service();
+  return fmt::format("service \"{}\" in namespace \"{}\"", s.discovery_name, s.namespace_name);
+}
+
+void Http1Session::on_drain() {
+  if (!idle_) return;
+  if (served_) return client().interrupt(boost::asio::error::operation_aborted);
+  set_waits({.limit = now() + kDrainedFirstRequest});
+}
+
+void Http1Session::on_endpoints_changed() {
+  // A tunnel lasts; requests in flight finish on their own.
+  if (!tunnelling_ || waits().limit != SteadyTime::max() || service().set.find(target_.id) != nullptr) return;
+  Waits ending = waits();
+  ending.limit = now() + context().settings.drain;
+  set_waits(ending);
+}
+
+void Http1Session::interrupt_upstream(error_code reason) {
+  if (upstream_ != nullptr) upstream_->interrupt(reason);
+}
+
+}  // namespace causeway::proxy

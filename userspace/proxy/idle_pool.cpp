@@ -1,0 +1,42 @@
+#include "proxy/idle_pool.h"
+
+#include "net/socket_options.h"
+
+namespace causeway::proxy {
+
+std::unique_ptr<net::Connection> IdlePool::take(EndpointId endpoint, const SocketAddress& address) {
+  const auto it = endpoints_.find(endpoint);
+  if (it == endpoints_.end() || it->second.address != address) return nullptr;
+  auto& idle = it->second.idle;
+  while (!idle.empty()) {
+    auto connection = std::move(idle.back().connection);
+    idle.pop_back();
+    // A byte that came on its own (a late 408, say) would be taken for the answer to the next request.
+    if (net::is_quiet(connection->fd())) return connection;
+  }
+  return nullptr;
+}
+
+void IdlePool::put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection, SteadyTime now) {
+  auto& entry = endpoints_[endpoint];
+  if (entry.address != address) entry = PerEndpoint{address, {}};
+  if (entry.idle.size() >= kMaxIdlePerEndpoint) return;
+  entry.idle.push_back({std::move(connection), now});
+}
+
+void IdlePool::sweep(SteadyTime now) {
+  for (auto& [id, entry] : endpoints_) {
+    std::erase_if(entry.idle, [now](const Idle& idle) {
+      return now - idle.since >= kMaxIdleTime || !net::is_quiet(idle.connection->fd());
+    });
+  }
+  std::erase_if(endpoints_, [](const auto& entry) { return entry.second.idle.empty(); });
+}
+
+std::size_t IdlePool::size() const {
+  std::size_t sum = 0;
+  for (const auto& [id, entry] : endpoints_) sum += entry.idle.size();
+  return sum;
+}
+
+}  // namespace causeway::proxy

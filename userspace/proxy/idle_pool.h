@@ -1,0 +1,49 @@
+#pragma once
+// Upstream connections between two requests.
+#include <chrono>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip.h"
+#include "model/ids.h"
+#include "net/connection.h"
+
+namespace causeway::proxy {
+
+inline constexpr std::size_t kMaxIdlePerEndpoint = 128;  ///< of one worker
+inline constexpr std::chrono::seconds kMaxIdleTime{60};
+
+/// One worker's idle connections to the endpoints of one service. Not thread-safe.
+class IdlePool {
+ public:
+  /// The connection used last on which nothing came since; null if there is none. Others that it meets are closed: the
+  /// server ended them, or sent what nobody asked for.
+  std::unique_ptr<net::Connection> take(EndpointId endpoint, const SocketAddress& address);
+  /// The connection carried a whole response and nothing beyond it.
+  void put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection, SteadyTime now);
+
+  /// Closes those to endpoints (at addresses) that `keep` does not hold for.
+  template <class Keep>
+  void retain(Keep keep) {
+    std::erase_if(endpoints_, [&](const auto& entry) { return !keep(entry.first, entry.second.address); });
+  }
+  void clear() { endpoints_.clear(); }
+  /// Closes those that are idle for too long or were ended by their server.
+  void sweep(SteadyTime now);
+  std::size_t size() const;
+
+ private:
+  struct Idle {
+    std::unique_ptr<net::Connection> connection;
+    SteadyTime since;
+  };
+  struct PerEndpoint {
+    SocketAddress address;
+    std::vector<Idle> idle;  ///< the last is the newest
+  };
+  std::unordered_map<EndpointId, PerEndpoint> endpoints_;
+};
+
+}  // namespace causeway::proxy

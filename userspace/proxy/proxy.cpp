@@ -1,0 +1,68 @@
+#include "proxy/proxy.h"
+
+#include <boost/asio/post.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace causeway::proxy {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// Calls `done` on the main thread after as many calls of the function returned, from any threads.
+std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::function<void()> done) {
+  const auto left = std::make_shared<std::atomic<std::size_t>>(calls);
+  return [&main, left, done = std::move(done)] {
+    if (left->fetch_sub(1) == 1) asio::post(main, done);
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings, std::vector<Fd> listeners,
+                                             Fd counters, const OriginLookup& origins) {
+  auto slab = observe::Slab::open(std::move(counters));
+  if (!slab) return slab.error();
+  const std::size_t count = settings.workers;
+  if (count == 0 || count > slab->workers()) {
+    return make_error("start", "proxy", fmt::format("{} workers, but the counters have room for {}", count, slab->workers()));
+  }
+  slab->reset_gauges();
+  std::unique_ptr<Proxy> proxy(new Proxy(main, std::move(*slab)));
+  std::vector<std::vector<Fd>> shares(count);
+  for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
+  for (std::size_t w = 0; w < count; ++w) {
+    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, std::move(shares[w])));
+  }
+  for (auto& worker : proxy->workers_) worker->start();
+  return proxy;
+}
+
+Proxy::~Proxy() = default;
+
+void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
+  const Revision revision = snapshot->revision;
+  const auto routes = std::make_shared<const Routes>(std::move(snapshot));
+  const auto one_done = after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });
+  for (auto& worker : workers_) worker->publish(routes, one_done);
+}
+
+void Proxy::drain(std::function<void()> done) {
+  if (std::exchange(draining_, true)) return;
+  const auto one_done = after_all(main_, workers_.size(), std::move(done));
+  for (auto& worker : workers_) worker->drain(one_done);
+}
+
+bool Proxy::workers_live() {
+  const std::uint64_t asked = pings_;
+  const bool live = std::all_of(workers_.begin(), workers_.end(), [asked](const auto& w) { return w->answered() >= asked; });
+  if (live) {
+    ++pings_;
+    for (auto& worker : workers_) worker->ping(pings_);
+  }
+  return live;
+}
+
+}  // namespace causeway::proxy

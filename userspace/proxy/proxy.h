@@ -1,0 +1,43 @@
+#pragma once
+// The workers as one: what the main thread does with them.
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "feed/feed.h"
+#include "observe/slab.h"
+#include "proxy/origin_lookup.h"
+#include "proxy/worker.h"
+
+namespace causeway::proxy {
+
+/// On the main thread's io_context; its callbacks run there.
+class Proxy {
+ public:
+  /// Worker w takes every listener i with i % workers == w. `origins` outlives it.
+  static Result<std::unique_ptr<Proxy>> create(boost::asio::io_context& main, const feed::ProxySettings& settings,
+                                               std::vector<Fd> listeners, Fd counters, const OriginLookup& origins);
+  ~Proxy();
+
+  /// `applied` once every worker acts on it. Revisions grow.
+  void publish(SnapshotPtr snapshot, std::function<void(Revision)> applied);
+  /// `done` when the last connection has ended, at the latest after the drain time. A second call changes nothing.
+  void drain(std::function<void()> done);
+
+  /// True if every worker's event loop turned since the last call (or has not been asked yet).
+  bool workers_live();
+  std::size_t workers() const { return workers_.size(); }
+
+ private:
+  Proxy(boost::asio::io_context& main, observe::Slab slab) : main_(main), slab_(std::move(slab)) {}
+
+  boost::asio::io_context& main_;
+  observe::Slab slab_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::uint64_t pings_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace causeway::proxy

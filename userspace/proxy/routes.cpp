@@ -1,0 +1,34 @@
+#include "proxy/routes.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace causeway::proxy {
+
+Routes::Routes(SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
+  by_address_.reserve(snapshot_->aliases.size() * 2);
+  for (const Alias& alias : snapshot_->aliases) {
+    // "::" is an alias without an address of that family.
+    if (alias.vip4 != IpAddress()) by_address_.emplace(SocketAddress{alias.vip4, alias.port}, &alias);
+    if (alias.vip6 != IpAddress()) by_address_.emplace(SocketAddress{alias.vip6, alias.port}, &alias);
+  }
+}
+
+const Alias* Routes::find(const SocketAddress& dialled) const {
+  const auto it = by_address_.find(dialled);
+  return it != by_address_.end() ? it->second : nullptr;
+}
+
+const std::shared_ptr<const Service>* Routes::service(ServiceId id) const {
+  const auto it = snapshot_->services.find(id);
+  return it != snapshot_->services.end() ? &it->second : nullptr;
+}
+
+SocketAddress dialled_address(const cw_origin& origin) {
+  std::array<std::uint8_t, 16> bytes{};
+  std::copy(std::begin(origin.dst_addr), std::end(origin.dst_addr), bytes.begin());
+  return {IpAddress::v6(bytes), ntohs(origin.dst_port)};
+}
+
+}  // namespace causeway::proxy

@@ -1,0 +1,83 @@
+#pragma once
+// What every protocol's session has in common: a client's connection, the service that it dialled, a deadline on every wait.
+// A session does not assume a protocol: HTTP/1 and TCP stand in files of their own, chosen in accept.cpp.
+#include <array>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "causeway/abi/origin.h"
+#include "net/connect.h"
+#include "net/connection.h"
+#include "proxy/context.h"
+
+namespace causeway::proxy {
+
+class Session;
+
+/// A client's connection.
+struct Downstream : DownstreamHook {
+  Downstream(Context& c, Fd socket, std::shared_ptr<ServiceState> s, observe::Slot& counters, std::string name)
+      : context(c), client(c.executor(), std::move(socket)), in(c.buffers), service(std::move(s)), slot(counters), alias_name(std::move(name)) {
+    c.downstreams.push_back(*this);
+  }
+
+  Context& context;
+  net::Connection client;
+  net::Buffer in;  ///< read from the client, not yet consumed
+  std::shared_ptr<ServiceState> service;
+  observe::Slot& slot;
+  std::string alias_name;
+  Session* session = nullptr;  ///< the one that has it in hand; none while its protocol is found out
+};
+
+/// Ends when run() of the derived class returns. Not thread-safe.
+class Session {
+ public:
+  explicit Session(Downstream& downstream);
+  virtual ~Session() { down_.session = nullptr; }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  ServiceState& service() const { return *down_.service; }
+  /// Ends every wait of the session, those to come too, with this reason.
+  void interrupt(boost::system::error_code reason);
+  /// The proxy stops: end when idle. Called once.
+  virtual void on_drain() = 0;
+  /// The service's endpoints are others now.
+  virtual void on_endpoints_changed() {}
+
+ protected:
+  virtual void interrupt_upstream(boost::system::error_code reason) = 0;
+
+  Context& context() const { return down_.context; }
+  net::Connection& client() const { return down_.client; }
+  net::Buffer& in() const { return down_.in; }
+  observe::Slot& slot() const { return down_.slot; }
+  SteadyTime now() const { return std::chrono::steady_clock::now(); }
+
+  struct Waits {
+    SteadyTime limit = SteadyTime::max();  ///< no wait lasts beyond this time
+    std::chrono::nanoseconds idle{0};      ///< nothing happening for this long ends the wait; 0: off
+    bool watch_client = false;             ///< look for a client that vanished (reset) while only the upstream is waited for
+  };
+  /// What bounds the waits from here on, in place of what did before. Past a bound the session is interrupted with timed_out
+  /// (connection_aborted: the client vanished), and the bounds are gone: what is waited for then sets its own.
+  void set_waits(const Waits& waits);
+  /// Something happened: the idle time begins anew.
+  void touch() { idle_since_ = now(); }
+  const Waits& waits() const { return waits_; }
+
+  Downstream& down_;
+  net::Connector connector_;
+
+ private:
+  void on_tick();
+  void arm(SteadyTime time);
+
+  net::Deadline tick_;
+  Waits waits_;
+  SteadyTime idle_since_{};
+};
+
+}  // namespace causeway::proxy

@@ -1,0 +1,101 @@
+#include "proxy/tcp_session.h"
+
+#include <boost/asio/error.hpp>
+
+#include <vector>
+
+#include "net/join.h"
+#include "net/relay.h"
+
+namespace causeway::proxy {
+
+using boost::system::error_code;
+
+TcpSession::TcpSession(Downstream& downstream) : Session(downstream) {}
+
+net::Task<bool> TcpSession::connect() {
+  ServiceState& state = service();
+  std::vector<EndpointId> tried;
+  set_waits({.watch_client = true});
+  for (unsigned retries = 0;; ++retries) {
+    const Endpoint* endpoint = state.set.pick(tried);
+    if (endpoint == nullptr) {
+      if (tried.empty()) observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+      co_return false;
+    }
+    target_ = {endpoint->id, endpoint->address};
+    Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, SteadyTime::max());
+    if (dialled.end == DialEnd::connected) {
+      state.set.report_success(target_.id);
+      upstream_ = std::move(dialled.connection);
+      co_return !client().interrupted();
+    }
+    if (dialled.end != DialEnd::failed) co_return false;
+    const upstream::Attempt attempt{.failure = dialled.failure, .retries = retries};
+    if (upstream::decide(attempt, state.set.retry_budget()) != upstream::Retry::other_endpoint) co_return false;
+    observe::bump(slot().retries);
+    tried.push_back(target_.id);
+  }
+}
+
+namespace {
+
+/// Waits for `watched`; the first to see something ends the wait of the other.
+net::Task<> watch(net::Connection& watched, net::Connection& other, TcpSession::Speaker who, TcpSession::Speaker& first) {
+  const error_code error = co_await watched.wait_readable();
+  if (first != TcpSession::Speaker::nobody || error) co_return;
+  first = who;
+  other.interrupt(boost::asio::error::operation_aborted);
+}
+
+}  // namespace
+
+net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
+  set_waits({.idle = service().service().idle_timeout});
+  Speaker first = Speaker::nobody;
+  auto from_client = watch(client(), *upstream_, Speaker::client, first);
+  auto from_server = watch(*upstream_, client(), Speaker::server, first);
+  co_await net::join(context().executor(), std::move(from_client), std::move(from_server));
+  if (first == Speaker::nobody) co_return first;
+  (first == Speaker::client ? *upstream_ : client()).resume();
+  co_return first;
+}
+
+void TcpSession::give_to_pool() {
+  service().pool.put(target_.id, target_.address, std::move(upstream_), now());
+}
+
+net::Task<> TcpSession::run() {
+  set_waits({.idle = service().service().idle_timeout});
+  on_endpoints_changed();  // the endpoint may have left while the connect waited
+  net::Buffer back_buffer(context().buffers);
+  const net::Pump there{client(), *upstream_, in(), this, [](void* self, std::size_t bytes) {
+                          auto& session = *static_cast<TcpSession*>(self);
+                          session.touch();
+                          observe::bump(session.slot().bytes_sent, bytes);
+                        }};
+  const net::Pump back{*upstream_, client(), back_buffer, this, [](void* self, std::size_t bytes) {
+                         auto& session = *static_cast<TcpSession*>(self);
+                         session.touch();
+                         observe::bump(session.slot().bytes_received, bytes);
+                       }};
+  const error_code error = co_await net::relay(there, back);
+  if (!error) co_return;
+  // What broke on one side breaks on the other: neither may take it for a regular end.
+  client().reset();
+  upstream_->reset();
+}
+
+void TcpSession::on_endpoints_changed() {
+  if (upstream_ == nullptr || waits().limit != SteadyTime::max()) return;
+  if (service().set.find(target_.id) != nullptr) return;
+  Waits ending = waits();
+  ending.limit = now() + context().settings.drain;
+  set_waits(ending);
+}
+
+void TcpSession::interrupt_upstream(error_code reason) {
+  if (upstream_ != nullptr) upstream_->interrupt(reason);
+}
+
+}  // namespace causeway::proxy

@@ -1,0 +1,36 @@
+#pragma once
+#include <memory>
+
+#include "proxy/dial.h"
+#include "proxy/session.h"
+
+namespace causeway::proxy {
+
+/// Bytes as they come, to one endpoint.
+class TcpSession final : public Session {
+ public:
+  explicit TcpSession(Downstream& downstream);
+
+  /// A balanced connect, tried on up to kMaxRetries further endpoints. False: none took it, or the client left.
+  net::Task<bool> connect();
+
+  enum class Speaker : std::uint8_t { client, server, nobody };
+  /// Waits until one side's bytes (or end) are there; nobody: idle for too long, or broken.
+  net::Task<Speaker> first_to_speak();
+  /// The connection on which nothing was sent yet becomes one that any request may use.
+  void give_to_pool();
+
+  /// Relays until both directions have ended, or the idle time passes.
+  net::Task<> run();
+
+  void on_drain() override {}  // lasts until the drain's end: nothing says when it could be ended
+  void on_endpoints_changed() override;
+
+ private:
+  void interrupt_upstream(boost::system::error_code reason) override;
+
+  std::unique_ptr<net::Connection> upstream_;
+  Target target_;
+};
+
+}  // namespace causeway::proxy
