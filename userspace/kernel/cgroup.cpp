@@ -40,6 +40,21 @@ Result<std::uint32_t> level_of(const std::string& path) {
   return depth + *hidden;
 }
 
+/// mountinfo writes space, tab, newline and backslash as \\ooo (proc(5)).
+std::string unescape(const std::string& text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string digits = text[i] == '\\' ? text.substr(i + 1, 3) : "";
+    if (digits.size() == 3 && digits.find_first_not_of("01234567") == std::string::npos) {
+      plain += static_cast<char>(std::stoi(digits, nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
 }  // namespace
 
 Result<Cgroup> open_cgroup(const std::string& path) {
@@ -68,12 +83,9 @@ bool is_below(const std::string& path, const std::string& ancestor) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-Result<std::string> find_cgroup2_mount() {
-  std::ifstream mounts("/proc/self/mountinfo");
-  if (!mounts) return errno_error(errno, "open", "/proc/self/mountinfo");
-  std::string line;
-  std::string found;
-  while (std::getline(mounts, line)) {
+std::string cgroup2_mount_in(std::istream& mountinfo) {
+  std::string line, found;
+  while (std::getline(mountinfo, line)) {
     // proc(5): ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG...] - TYPE SOURCE OPTIONS
     std::istringstream fields(line);
     std::string skip, root, point, word, type;
@@ -82,10 +94,16 @@ Result<std::string> find_cgroup2_mount() {
     }
     fields >> type;
     if (type != "cgroup2") continue;
-    // A bind mount of one cgroup (a container's) shows only a part; the whole hierarchy is better.
-    if (found.empty() || root == "/") found = point;
-    if (root == "/") break;
+    if (root == "/") return unescape(point);
+    if (found.empty()) found = unescape(point);
   }
+  return found;
+}
+
+Result<std::string> find_cgroup2_mount() {
+  std::ifstream mountinfo("/proc/self/mountinfo");
+  if (!mountinfo) return errno_error(errno, "open", "/proc/self/mountinfo");
+  const std::string found = cgroup2_mount_in(mountinfo);
   if (found.empty()) {
     return make_error("find", "cgroup v2",
                       "it is not mounted; mount it with `mount -t cgroup2 none /sys/fs/cgroup/unified` or boot with "

@@ -1,6 +1,7 @@
 #pragma once
 // cgroup v2 directories as the BPF programs know them: by id and depth.
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 
 #include "base/fd.h"
@@ -18,6 +19,10 @@ struct Cgroup {
 
 /// Opens `path`. Errors: it is missing, or not a cgroup v2 directory.
 Result<Cgroup> open_cgroup(const std::string& path);
+
+/// The cgroup v2 mount point in a /proc/PID/mountinfo: one that shows the whole hierarchy before a bind mount of a part.
+/// "" without one.
+std::string cgroup2_mount_in(std::istream& mountinfo);
 
 /// True if `path` is `ancestor` or lies below it.
 bool is_below(const std::string& path, const std::string& ancestor);

@@ -16,7 +16,7 @@ Result<void> RawMap::put_bytes(const void* key, const void* value) {
   if (status == -E2BIG) {
     Error full = make_error("write to BPF map", name_,
                             fmt::format("it is full: it holds {} {}, its limit; what was there stays in force, what did not "
-                                        "fit is not intercepted; delete some, or describe fewer on this host",
+                                        "fit is not served; delete some, or describe fewer on this host",
                                         limit_, holds_));
     full.code = E2BIG;
     return full;

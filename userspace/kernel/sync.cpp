@@ -1,11 +1,6 @@
 #include "kernel/sync.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-
-#include "kernel/encode.h"
 
 namespace causeway::kernel {
 namespace {
@@ -21,53 +16,6 @@ class FirstError {
  private:
   Result<void> result_;
 };
-
-Mirror<cw_alias_key, cw_alias>::Entries alias_entries(const Snapshot& snapshot) {
-  Mirror<cw_alias_key, cw_alias>::Entries entries;
-  entries.reserve(snapshot.aliases.size() * 2);
-  for (const Alias& alias : snapshot.aliases) {
-    for (const IpAddress& ip : {alias.vip4, alias.vip6}) {
-      if (ip == IpAddress()) continue;
-      entries.insert_or_assign(cw_alias_key{encode(ip), htons(alias.port), IPPROTO_TCP, 0},
-                               cw_alias{alias.service.value, alias.namespace_number.value, 0, 0});
-    }
-  }
-  return entries;
-}
-
-Mirror<std::uint64_t, cw_workload>::Entries workload_entries(const Snapshot& snapshot) {
-  Mirror<std::uint64_t, cw_workload>::Entries entries;
-  for (const auto& [task, workload] : snapshot.workloads) {
-    if (workload.cgroup_id == 0) continue;
-    entries.insert_or_assign(workload.cgroup_id,
-                             cw_workload{workload.client.value, workload.namespace_number.value, encode(workload.address)});
-  }
-  return entries;
-}
-
-Mirror<cw_workload_port_key, std::uint32_t>::Entries port_entries(const Snapshot& snapshot) {
-  Mirror<cw_workload_port_key, std::uint32_t>::Entries entries;
-  for (const auto& [task, workload] : snapshot.workloads) {
-    if (workload.cgroup_id == 0) continue;
-    for (const std::uint16_t port : workload.ports) entries.insert_or_assign(cw_workload_port_key{workload.cgroup_id, htons(port), {}}, 1);
-  }
-  return entries;
-}
-
-/// The healthy ones, those with an IPv4 address first, each part in the snapshot's order.
-std::vector<cw_socket_address> healthy_rows(const Service& service) {
-  std::vector<cw_socket_address> rows;
-  for (const bool v4 : {true, false}) {
-    for (const Endpoint& endpoint : service.endpoints) {
-      if (endpoint.health == Health::healthy && endpoint.address.port != 0 && endpoint.address.ip.is_v4() == v4) {
-        rows.push_back(encode(endpoint.address));
-      }
-    }
-  }
-  return rows;
-}
-
-bool is_v4(const cw_socket_address& row) { return decode(row.ip).is_v4(); }
 
 bool same(const std::vector<cw_socket_address>& a, const std::vector<cw_socket_address>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(cw_socket_address)) == 0;
@@ -88,7 +36,6 @@ Result<void> Sync::adopt() {
   for (const auto& [id, value] : *services) {
     Rows& kept = services_[id];
     kept.generation = value.generation;
-    kept.count = value.endpoint_count;
     kept.slots.resize(std::min<std::size_t>(value.endpoint_count, CW_MAX_ENDPOINTS));
   }
   for (const auto& [key, value] : *rows) {
@@ -105,7 +52,7 @@ Result<void> Sync::adopt() {
 Result<void> Sync::apply(const Snapshot& snapshot) {
   const auto aliases = alias_entries(snapshot);
   const auto workloads = workload_entries(snapshot);
-  const auto ports = port_entries(snapshot);
+  const auto ports = workload_port_entries(snapshot);
   const auto add = [&] {
     FirstError error;
     error += add_services(snapshot);
@@ -135,28 +82,27 @@ Result<void> Sync::add_services(const Snapshot& snapshot) {
 
 Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   const std::uint32_t id = service->id.value;
-  std::vector<cw_socket_address> rows = healthy_rows(*service);
+  ServiceRows rows = service_rows(*service);
   const auto kept = services_.find(id);
-  if (kept != services_.end() && same(kept->second.slots, rows)) {
+  if (kept != services_.end() && same(kept->second.slots, rows.slots)) {
     kept->second.source = service;
     return {};
   }
   const std::uint32_t generation = kept == services_.end() ? 1 : kept->second.generation + 1;
-  const auto count = static_cast<std::uint32_t>(rows.size());
+  const auto count = static_cast<std::uint32_t>(rows.slots.size());
   for (std::uint32_t slot = 0; slot < count; ++slot) {
-    if (Result<void> done = maps_.endpoints.put({id, generation, slot}, rows[slot]); !done) {
+    if (Result<void> done = maps_.endpoints.put({id, generation, slot}, rows.slots[slot]); !done) {
       (void)erase_rows(id, generation, slot);  // the old set stays in force
       return done;
     }
   }
-  const auto v4_count = static_cast<std::uint32_t>(std::count_if(rows.begin(), rows.end(), is_v4));
-  if (Result<void> done = maps_.services.put(id, {generation, count, v4_count, 0}); !done) {
+  if (Result<void> done = maps_.services.put(id, {generation, count, rows.v4_count, 0}); !done) {
     (void)erase_rows(id, generation, count);
     return done;
   }
   Result<void> erased;
-  if (kept != services_.end()) erased = erase_rows(id, kept->second.generation, kept->second.count);
-  services_[id] = {generation, count, std::move(rows), service};
+  if (kept != services_.end()) erased = erase_rows(id, kept->second.generation, kept->second.slots.size());
+  services_[id] = {generation, std::move(rows.slots), service};
   return erased;
 }
 
@@ -173,13 +119,13 @@ Result<void> Sync::remove_services(const Snapshot& snapshot) {
       ++it;
       continue;
     }
-    error += erase_rows(it->first, it->second.generation, it->second.count);
+    error += erase_rows(it->first, it->second.generation, it->second.slots.size());
     it = services_.erase(it);
   }
   return error.result();
 }
 
-Result<void> Sync::erase_rows(std::uint32_t id, std::uint32_t generation, std::uint32_t count) {
+Result<void> Sync::erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count) {
   FirstError error;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
     if (const Result<bool> gone = maps_.endpoints.erase({id, generation, slot}); !gone) error += Result<void>(gone.error());

@@ -1,11 +1,10 @@
 #pragma once
 // Keeps the maps in step with snapshots, by what differs. One thread.
-#include <cstring>
 #include <memory>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "kernel/entries.h"
 #include "kernel/object.h"
 #include "model/snapshot.h"
 
@@ -14,21 +13,7 @@ namespace causeway::kernel {
 /// A map and what stands in it, so that only differences are written.
 template <class Key, class Value>
 class Mirror {
-  static_assert(std::has_unique_object_representations_v<Key> && std::has_unique_object_representations_v<Value>);
-
-  struct Bytes {
-    std::size_t operator()(const Key& key) const {
-      return std::hash<std::string_view>{}({reinterpret_cast<const char*>(&key), sizeof key});
-    }
-    template <class T>
-    bool operator()(const T& a, const T& b) const {
-      return std::memcmp(&a, &b, sizeof a) == 0;
-    }
-  };
-
  public:
-  using Entries = std::unordered_map<Key, Value, Bytes, Bytes>;
-
   /// Begins with what the map holds: an earlier agent may have left it.
   Result<void> adopt(const Map<Key, Value>& map) {
     auto entries = map.entries();
@@ -38,11 +23,11 @@ class Mirror {
     return {};
   }
   /// Writes what is missing or differs, as far as it goes; the error is the first one.
-  Result<void> add(Map<Key, Value>& map, const Entries& wanted) {
+  Result<void> add(Map<Key, Value>& map, const Entries<Key, Value>& wanted) {
     Result<void> result;
     for (const auto& [key, value] : wanted) {
       const auto found = have_.find(key);
-      if (found != have_.end() && Bytes{}(found->second, value)) continue;
+      if (found != have_.end() && KeyBytes<Value>{}(found->second, value)) continue;
       if (Result<void> done = map.put(key, value); done) {
         have_.insert_or_assign(key, value);
       } else if (result) {
@@ -52,7 +37,7 @@ class Mirror {
     return result;
   }
   /// Deletes what is not wanted.
-  Result<void> remove_others(Map<Key, Value>& map, const Entries& wanted) {
+  Result<void> remove_others(Map<Key, Value>& map, const Entries<Key, Value>& wanted) {
     Result<void> result;
     for (auto it = have_.begin(); it != have_.end();) {
       if (wanted.contains(it->first)) {
@@ -68,7 +53,7 @@ class Mirror {
   }
 
  private:
-  Entries have_;
+  Entries<Key, Value> have_;
 };
 
 class Sync {
@@ -84,15 +69,14 @@ class Sync {
  private:
   struct Rows {
     std::uint32_t generation = 0;
-    std::uint32_t count = 0;                ///< rows of that generation
-    std::vector<cw_socket_address> slots;   ///< what they hold
+    std::vector<cw_socket_address> slots;   ///< the rows of that generation
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
   Result<void> add_services(const Snapshot& snapshot);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   Result<void> remove_services(const Snapshot& snapshot);
-  Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::uint32_t count);
+  Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count);
 
   Maps& maps_;
   Mirror<cw_alias_key, cw_alias> aliases_;

@@ -1,0 +1,96 @@
+#include "kernel/entries.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include "kernel/encode.h"
+
+namespace causeway::kernel {
+namespace {
+
+SocketAddress at(const char* text) { return SocketAddress::parse(text).value(); }
+
+Endpoint endpoint(const char* address, Health health = Health::healthy) {
+  Endpoint made;
+  made.address = at(address);
+  made.health = health;
+  return made;
+}
+
+Workload workload(std::uint64_t cgroup_id, std::vector<std::uint16_t> ports) {
+  Workload made;
+  made.client = ClientId(7);
+  made.cgroup_id = cgroup_id;
+  made.namespace_number = NamespaceNumber(3);
+  made.address = IpAddress::parse("127.254.0.1").value();
+  made.ports = std::move(ports);
+  return made;
+}
+
+std::vector<std::string> texts(const ServiceRows& rows) {
+  std::vector<std::string> all;
+  for (const cw_socket_address& row : rows.slots) all.push_back(decode(row).to_string());
+  return all;
+}
+
+TEST(AliasEntries, AnAliasHasOneForEachOfItsAddresses) {
+  Snapshot snapshot;
+  Alias alias;
+  alias.namespace_number = NamespaceNumber(3);
+  alias.vip4 = IpAddress::parse("127.255.0.1").value();
+  alias.vip6 = IpAddress::parse("100::1").value();
+  alias.port = 80;
+  alias.service = ServiceId(9);
+  snapshot.aliases.push_back(alias);
+  alias.vip6 = IpAddress();  // none given
+  alias.port = 81;
+  snapshot.aliases.push_back(alias);
+  const auto entries = alias_entries(snapshot);
+  ASSERT_EQ(entries.size(), 3u);
+  for (const IpAddress& ip : {snapshot.aliases[0].vip4, snapshot.aliases[0].vip6}) {
+    const auto found = entries.find(cw_alias_key{encode(ip), htons(80), IPPROTO_TCP, 0});
+    ASSERT_NE(found, entries.end()) << ip.to_string();
+    EXPECT_EQ(found->second.service_id, 9u);
+    EXPECT_EQ(found->second.namespace_number, 3u);
+    EXPECT_EQ(found->second.canary_port, 0u);
+  }
+}
+
+TEST(WorkloadEntries, ATaskWithoutACgroupHasNone) {
+  Snapshot snapshot;
+  snapshot.workloads["a"] = workload(55, {80, 81});
+  snapshot.workloads["b"] = workload(0, {80});
+  const auto workloads = workload_entries(snapshot);
+  ASSERT_EQ(workloads.size(), 1u);
+  EXPECT_EQ(workloads.at(55).client_id, 7u);
+  EXPECT_EQ(workloads.at(55).namespace_number, 3u);
+  EXPECT_EQ(decode(workloads.at(55).address).to_string(), "127.254.0.1");
+  const auto ports = workload_port_entries(snapshot);
+  EXPECT_EQ(ports.size(), 2u);
+  EXPECT_TRUE(ports.contains(cw_workload_port_key{55, htons(80), {}}));
+  EXPECT_TRUE(ports.contains(cw_workload_port_key{55, htons(81), {}}));
+}
+
+TEST(ServiceRows, HealthyOnesWithIpv4First) {
+  Service service;
+  service.endpoints = {endpoint("[2001:db8::1]:80"),
+                       endpoint("10.0.0.1:80"),
+                       endpoint("10.0.0.2:80", Health::unhealthy),
+                       endpoint("10.0.0.3:80", Health::starting),
+                       endpoint("10.0.0.4:80", Health::draining),
+                       endpoint("10.0.0.5:0"),
+                       endpoint("10.0.0.6:8080")};
+  const ServiceRows rows = service_rows(service);
+  EXPECT_EQ(texts(rows), (std::vector<std::string>{"10.0.0.1:80", "10.0.0.6:8080", "[2001:db8::1]:80"}));
+  EXPECT_EQ(rows.v4_count, 2u);
+}
+
+TEST(ServiceRows, NoneWithoutEndpoints) {
+  const ServiceRows rows = service_rows(Service{});
+  EXPECT_TRUE(rows.slots.empty());
+  EXPECT_EQ(rows.v4_count, 0u);
+}
+
+}  // namespace
+}  // namespace causeway::kernel

@@ -1,0 +1,56 @@
+#include "kernel/entries.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "kernel/encode.h"
+
+namespace causeway::kernel {
+
+Entries<cw_alias_key, cw_alias> alias_entries(const Snapshot& snapshot) {
+  Entries<cw_alias_key, cw_alias> entries;
+  entries.reserve(snapshot.aliases.size() * 2);
+  for (const Alias& alias : snapshot.aliases) {
+    for (const IpAddress& ip : {alias.vip4, alias.vip6}) {
+      if (ip == IpAddress()) continue;
+      entries.insert_or_assign(cw_alias_key{encode(ip), htons(alias.port), IPPROTO_TCP, 0},
+                               cw_alias{alias.service.value, alias.namespace_number.value, 0, 0});
+    }
+  }
+  return entries;
+}
+
+Entries<std::uint64_t, cw_workload> workload_entries(const Snapshot& snapshot) {
+  Entries<std::uint64_t, cw_workload> entries;
+  for (const auto& [task, workload] : snapshot.workloads) {
+    if (workload.cgroup_id == 0) continue;
+    entries.insert_or_assign(workload.cgroup_id,
+                             cw_workload{workload.client.value, workload.namespace_number.value, encode(workload.address)});
+  }
+  return entries;
+}
+
+Entries<cw_workload_port_key, std::uint32_t> workload_port_entries(const Snapshot& snapshot) {
+  Entries<cw_workload_port_key, std::uint32_t> entries;
+  for (const auto& [task, workload] : snapshot.workloads) {
+    if (workload.cgroup_id == 0) continue;
+    for (const std::uint16_t port : workload.ports) {
+      entries.insert_or_assign(cw_workload_port_key{workload.cgroup_id, htons(port), {}}, 1);
+    }
+  }
+  return entries;
+}
+
+ServiceRows service_rows(const Service& service) {
+  ServiceRows rows;
+  for (const bool v4 : {true, false}) {
+    for (const Endpoint& endpoint : service.endpoints) {
+      if (endpoint.health != Health::healthy || endpoint.address.port == 0 || endpoint.address.ip.is_v4() != v4) continue;
+      rows.slots.push_back(encode(endpoint.address));
+    }
+    if (v4) rows.v4_count = static_cast<std::uint32_t>(rows.slots.size());
+  }
+  return rows;
+}
+
+}  // namespace causeway::kernel

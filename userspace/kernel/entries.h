@@ -1,0 +1,41 @@
+#pragma once
+// What the maps are to hold for a snapshot. No system calls.
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <vector>
+
+#include "causeway/abi/maps.h"
+#include "model/snapshot.h"
+
+namespace causeway::kernel {
+
+/// Hash and equality of a key's bytes, as the kernel's own hash map compares them.
+template <class Key>
+struct KeyBytes {
+  static_assert(std::has_unique_object_representations_v<Key>, "padding would make equal keys differ");
+  std::size_t operator()(const Key& key) const {
+    return std::hash<std::string_view>{}({reinterpret_cast<const char*>(&key), sizeof key});
+  }
+  bool operator()(const Key& a, const Key& b) const { return std::memcmp(&a, &b, sizeof a) == 0; }
+};
+
+template <class Key, class Value>
+using Entries = std::unordered_map<Key, Value, KeyBytes<Key>, KeyBytes<Key>>;
+
+/// Two an alias: one for each of its addresses.
+Entries<cw_alias_key, cw_alias> alias_entries(const Snapshot& snapshot);
+/// By cgroup id; a workload whose cgroup is not known yet has none.
+Entries<std::uint64_t, cw_workload> workload_entries(const Snapshot& snapshot);
+Entries<cw_workload_port_key, std::uint32_t> workload_port_entries(const Snapshot& snapshot);
+
+/// A service's rows by slot: its healthy endpoints, those with an IPv4 address first, each part in the snapshot's order.
+struct ServiceRows {
+  std::vector<cw_socket_address> slots;
+  std::uint32_t v4_count = 0;
+};
+ServiceRows service_rows(const Service& service);
+
+}  // namespace causeway::kernel
