@@ -76,9 +76,9 @@ void UdpForwarder::forward(Bytes packet, const Decision& decision, Done done) {
 }
 
 void UdpForwarder::next_resolver(const std::shared_ptr<Exchange>& exchange) {
-  while (exchange->next < exchange->resolvers.size() && !ask(*exchange)) {
-  }
-  if (!exchange->socket.is_open()) return finish(exchange, {});
+  bool asked = false;
+  while (!asked && exchange->next < exchange->resolvers.size()) asked = ask(*exchange);
+  if (!asked) return finish(exchange, {});
   exchange->timer.expires_after(timeout_ / static_cast<int>(exchange->resolvers.size()));
   exchange->timer.async_wait([this, weak = std::weak_ptr(exchange)](error_code error) {
     const auto held = weak.lock();

@@ -72,10 +72,8 @@ bool UdpListener::receive() {
   if (got < 0) return errno == EINTR;
   path.peer_length = message.msg_namelen;
   path.control_length = message.msg_controllen;
-  if ((message.msg_flags & MSG_TRUNC) != 0)
-    got > 0 ? handle({}, path) : void();
-  else
-    handle(Bytes(buffer_.data(), static_cast<std::size_t>(got)), path);
+  const bool cut_off = (message.msg_flags & MSG_TRUNC) != 0;
+  handle(cut_off ? Bytes{} : Bytes(buffer_.data(), static_cast<std::size_t>(got)), path);
   return true;
 }
 
