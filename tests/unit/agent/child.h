@@ -1,0 +1,61 @@
+#pragma once
+// A process that waits to be told to go on, as `causeway run` waits for its task before it execs.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <optional>
+
+namespace causeway::agent {
+
+class Child {
+ public:
+  /// `body` runs in the child after go(); the child then ends.
+  explicit Child(const std::function<void()>& body) {
+    int go[2];
+    if (::pipe(go) != 0) ::abort();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::close(go[1]);
+      char byte = 0;
+      if (::read(go[0], &byte, 1) == 1) body();
+      ::_exit(0);
+    }
+    ::close(go[0]);
+    go_ = go[1];
+  }
+  ~Child() {
+    ::close(go_);
+    if (!status_) {
+      ::kill(pid_, SIGKILL);
+      wait();
+    }
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  pid_t pid() const { return pid_; }
+  void go() { (void)!::write(go_, "x", 1); }
+  /// The wait status; blocks.
+  int wait() {
+    if (!status_) {
+      int status = 0;
+      while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+      }
+      status_ = status;
+    }
+    return *status_;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int go_ = -1;
+  std::optional<int> status_;
+};
+
+inline void sleep_for_good() {
+  for (;;) ::pause();
+}
+
+}  // namespace causeway::agent
