@@ -88,10 +88,13 @@ Decision Responder::forward(Decision decision, Bytes packet, const Asker& asker,
     decision.reply = servfail(packet, decision.query);
     return decision;
   }
-  add(counters_.forwarded);
   const bool transfer = decision.query.type == type::axfr || decision.query.type == type::ixfr;
   decision.kind = transfer && transport == Transport::tcp ? Decision::Kind::transfer : Decision::Kind::forward;
   return decision;
+}
+
+void Responder::relayed() {
+  add(counters_.forwarded);
 }
 
 std::vector<std::uint8_t> Responder::servfail(Bytes packet, const Query& query) {

@@ -38,7 +38,9 @@ class Responder {
   void set_own(std::vector<SocketAddress> listeners) { own_ = std::move(listeners); }
 
   Decision decide(Bytes packet, const Asker& asker, Transport transport);
-  /// The answer to a query that could not be forwarded.
+  /// Counts a query whose resolver answered.
+  void relayed();
+  /// The answer to a query that could not be forwarded; counts it.
   std::vector<std::uint8_t> servfail(Bytes packet, const Query& query);
 
  private:

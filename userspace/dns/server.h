@@ -1,11 +1,11 @@
 #pragma once
 // The DNS server of the agent: answers names of the snapshot, forwards the rest to the resolver that was asked.
-#include <boost/asio/any_io_executor.hpp>
-
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "base/fd.h"
 #include "base/ip.h"
@@ -30,13 +30,16 @@ class AskerLookup {
 };
 
 struct ServerOptions {
-  std::vector<SocketAddress> listen;                ///< UDP and TCP on each
-  std::vector<SocketAddress> fallback_resolvers;    ///< for queries that asked us directly: /etc/resolv.conf's
+  std::vector<SocketAddress> listen;              ///< UDP and TCP on each
+  std::vector<SocketAddress> fallback_resolvers;  ///< for queries that asked us directly: /etc/resolv.conf's
   std::chrono::milliseconds forward_timeout{5000};
 };
 
-struct Counters {  ///< written by the DNS thread, read by any
-  std::atomic<std::uint64_t> answered{0}, nxdomain{0}, nodata{0}, forwarded{0}, servfail{0}, refused{0}, malformed{0}, forward_timeouts{0};
+/// Written by the DNS thread, read by any. A query is counted once, in one of the first seven: `forwarded` when a
+/// resolver's answer was relayed, `servfail` when none came.
+struct Counters {
+  std::atomic<std::uint64_t> answered{0}, nxdomain{0}, nodata{0}, forwarded{0}, servfail{0}, refused{0}, malformed{0};
+  std::atomic<std::uint64_t> forward_timeouts{0};  ///< resolvers that did not answer in time
 };
 
 /// Single-threaded on its executor, but publish/acknowledged/counters: any thread.

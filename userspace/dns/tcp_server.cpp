@@ -161,7 +161,11 @@ TcpServer::Task<bool> TcpServer::answer(Stream client, const Message& query, con
   if (decision.kind == Decision::Kind::forward) {
     decision.reply = co_await forward(query, decision);
     if (stopped_) co_return false;  // the responder may be gone
-    if (decision.reply.empty()) decision.reply = responder_.servfail(query, decision.query);
+    if (decision.reply.empty()) {
+      decision.reply = responder_.servfail(query, decision.query);
+    } else {
+      responder_.relayed();
+    }
   }
   const bool written = co_await write_message(*client, decision.reply);
   co_return written && !stopped_;
@@ -214,11 +218,17 @@ TcpServer::Task<> TcpServer::transfer(Stream client, const Message& query, const
     client->expire_after(kIdle + forward_timeout_);
     Message reply = co_await read_message(*upstream);
     if (stopped_) break;
-    if (reply.empty() && first) reply = responder_.servfail(query, decision.query);
-    if (reply.size() < kHeaderBytes || (!first && message_id(reply) != id)) break;
+    if (first && answers_query(reply, id, decision.query.opcode(), decision.query.question)) {
+      responder_.relayed();
+    } else if (first) {
+      reply = responder_.servfail(query, decision.query);
+      upstream->close();
+    } else if (reply.size() < kHeaderBytes || message_id(reply) != id) {
+      break;
+    }
     set_message_id(reply, decision.query.id);
     const bool written = co_await write_message(*client, reply);
-    if (!written) break;
+    if (!written || !upstream->socket.is_open()) break;
     upstream->expire_after(kIdle);
   }
   release(upstream);

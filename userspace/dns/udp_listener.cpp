@@ -90,6 +90,7 @@ void UdpListener::handle(Bytes packet, const Path& path) {
                        const auto self = weak.lock();
                        if (!self) return;
                        if (reply.empty()) return self->send(self->responder_.servfail(asked, query), path);
+                       self->responder_.relayed();
                        self->send(reply, path);
                      });
 }

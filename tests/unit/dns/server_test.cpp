@@ -350,6 +350,32 @@ TEST(Server, ZoneTransfersOfOthersAreRelayedWhole) {
   }
 }
 
+TEST(Server, EachQueryIsCountedOnce) {
+  StubResolver resolver(echo_a("192.0.2.1"));
+  std::optional<StubResolver> gone(std::in_place, echo_a("192.0.2.1"));
+  const SocketAddress refusing = gone->address();
+  gone.reset();
+  Running running({});
+  for (const int kind : {SOCK_DGRAM, SOCK_STREAM}) {
+    running.askers.set(asking(resolver.address()));
+    for (const char* name : {"user-svc", "nothing.myapp.local", "empty.myapp.local", "example.com"})
+      Client(running.address(), kind).ask(make_query(name, 1));
+    Client(running.address(), kind).ask(make_query("user-svc", 1, 1, 3));
+    running.askers.set(asking(refusing));
+    Client(running.address(), kind).ask(make_query("example.com", 1));
+  }
+  EXPECT_EQ(read(Client(running.address(), SOCK_STREAM).ask(make_query("example.com", type::axfr))).rcode(), 2u);
+  const Counters& c = running.server->counters();
+  EXPECT_EQ(c.answered.load(), 2u);
+  EXPECT_EQ(c.nxdomain.load(), 2u);
+  EXPECT_EQ(c.nodata.load(), 2u);
+  EXPECT_EQ(c.forwarded.load(), 2u);
+  EXPECT_EQ(c.refused.load(), 2u);
+  EXPECT_EQ(c.servfail.load(), 3u);
+  EXPECT_EQ(c.malformed.load(), 0u);
+  EXPECT_EQ(c.forward_timeouts.load(), 0u);
+}
+
 TEST(Server, UpdatesGoToTheServerTheyWereSentTo) {
   StubResolver resolver([](const Packet& query, bool) {
     Packet reply(query.begin(), query.begin() + 12);

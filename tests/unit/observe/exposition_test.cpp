@@ -94,6 +94,21 @@ TEST(Totals, ARemovedServiceLeavesTheExposition) {
   EXPECT_EQ(out.text(), "");
 }
 
+TEST(Totals, WhatAProxyMayWriteIsNamedFromTheSnapshotAlone) {
+  // The proxy reads strangers' bytes and writes the slab: service and client numbers in it may be anything.
+  auto slab = Slab::create(1).value();
+  bump(slab.slot(0, ServiceId{0xfffffffeu}, ClientId{0xffffffffu}).retries, 5);
+  bump(slab.slot(0, ServiceId{1}, ClientId{123}).retries, 2);
+  bump(slab.slot(0, ServiceId{1}, ClientId{456}).retries, 3);
+  bump(slab.slot(0, ServiceId{0}, kHostClient).retries, 7);  // the overflow slot
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  const auto text = out.text();
+  EXPECT_EQ(count(text, "causeway_retries_total{"), 2u);
+  EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"unknown\",path=\"proxy\"} 5\n"), 1u);
+  EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\"} 7\n"), 1u);
+}
+
 TEST(MetricsTable, StandsInItsOrder) {
   for (std::size_t i = 0; i < metrics_table().size(); ++i) EXPECT_EQ(static_cast<std::size_t>(metrics_table()[i].metric), i);
 }
