@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <chrono>
@@ -125,8 +126,15 @@ class Main {
   std::unique_ptr<Proxy> proxy_;
 };
 
+/// Whatever else was inherited by mistake must not be reachable from a stranger's bytes.
+void close_all_but(int feed) {
+  if (feed > 3) ::close_range(3, static_cast<unsigned>(feed) - 1, 0);
+  ::close_range(static_cast<unsigned>(feed) + 1, ~0u, 0);
+}
+
 Result<void> start(const Options& options) {
   Fd feed(options.feed_fd);
+  close_all_but(feed.get());
   ::fcntl(feed.get(), F_SETFD, FD_CLOEXEC);
   auto received = feed::Receiver::receive_handover(feed.get(), kHandoverTime);
   if (!received) return received.error();

@@ -13,6 +13,7 @@ namespace causeway::proxy::test {
 using namespace std::chrono_literals;
 
 Result<cw_origin> FixedOrigin::origin(int) const {
+  const std::lock_guard lock(hold);
   if (unknown) return errno_error(ENOENT, "look up the origin of", "connection");
   cw_origin out{};
   const auto ip = IpAddress::v4(vip);

@@ -3,10 +3,12 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <mutex>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -24,6 +26,7 @@ class FixedOrigin final : public OriginLookup {
   std::atomic<std::uint32_t> vip{0x7fff0001};
   std::atomic<std::uint32_t> client{0};
   std::atomic<bool> unknown{false};
+  mutable std::mutex hold;  ///< while it is locked, lookups wait
 };
 
 struct Totals {
