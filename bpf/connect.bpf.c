@@ -7,7 +7,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-static __always_inline enum verdict on_tcp_connect(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline enum verdict on_tcp_connect(struct bpf_sock_addr* ctx, enum ip_version version) {
   const struct cw_socket_address dst = ctx_address(ctx, version);
   connections_delete(ctx->sk); /* of an earlier dial by this socket, one that failed */
   if (in_alias_range(&dst.ip)) return dial_alias(ctx, version, &dst);
@@ -17,13 +17,13 @@ static __always_inline enum verdict on_tcp_connect(struct bpf_sock_addr *ctx, en
 }
 
 /* UDP dials of alias addresses are left alone: getaddrinfo() connects a UDP socket to every address that it sorts. */
-static __always_inline void on_udp_connect(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline void on_udp_connect(struct bpf_sock_addr* ctx, enum ip_version version) {
   const struct cw_socket_address dst = ctx_address(ctx, version);
   if (may_be_dns(dst.port) && query_dns_udp(ctx, version, &dst, 1)) return;
   connections_delete(ctx->sk); /* the socket asked a resolver before */
 }
 
-static __always_inline enum verdict on_connect(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline enum verdict on_connect(struct bpf_sock_addr* ctx, enum ip_version version) {
   const int protocol = ctx_protocol(ctx);
   if (protocol == IPPROTO_TCP) return on_tcp_connect(ctx, version);
   if (protocol == IPPROTO_UDP) on_udp_connect(ctx, version);
@@ -31,43 +31,47 @@ static __always_inline enum verdict on_connect(struct bpf_sock_addr *ctx, enum i
 }
 
 SEC("cgroup/connect4")
-int connect4(struct bpf_sock_addr *ctx) { return on_connect(ctx, IP_V4); }
+int connect4(struct bpf_sock_addr* ctx) {
+  return on_connect(ctx, IP_V4);
+}
 
 SEC("cgroup/connect6")
-int connect6(struct bpf_sock_addr *ctx) { return on_connect(ctx, IP_V6); }
+int connect6(struct bpf_sock_addr* ctx) {
+  return on_connect(ctx, IP_V6);
+}
 
-static __always_inline void on_sendmsg(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline void on_sendmsg(struct bpf_sock_addr* ctx, enum ip_version version) {
   if (ctx->protocol != IPPROTO_UDP || !may_be_dns((__be16)ctx->user_port)) return;
   const struct cw_socket_address dst = ctx_address(ctx, version);
   query_dns_udp(ctx, version, &dst, 0);
 }
 
 SEC("cgroup/sendmsg4")
-int sendmsg4(struct bpf_sock_addr *ctx) {
+int sendmsg4(struct bpf_sock_addr* ctx) {
   on_sendmsg(ctx, IP_V4);
   return PROCEED;
 }
 
 SEC("cgroup/sendmsg6")
-int sendmsg6(struct bpf_sock_addr *ctx) {
+int sendmsg6(struct bpf_sock_addr* ctx) {
   on_sendmsg(ctx, IP_V6);
   return PROCEED;
 }
 
 SEC("cgroup/recvmsg4")
-int recvmsg4(struct bpf_sock_addr *ctx) {
+int recvmsg4(struct bpf_sock_addr* ctx) {
   restore_resolver(ctx, IP_V4);
   return PROCEED;
 }
 
 SEC("cgroup/recvmsg6")
-int recvmsg6(struct bpf_sock_addr *ctx) {
+int recvmsg6(struct bpf_sock_addr* ctx) {
   restore_resolver(ctx, IP_V6);
   return PROCEED;
 }
 
-static __always_inline void on_getpeername(struct bpf_sock_addr *ctx, enum ip_version version) {
-  const struct connection *connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
+static __always_inline void on_getpeername(struct bpf_sock_addr* ctx, enum ip_version version) {
+  const struct connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
   if (!connection || connection->origin.dst_port == 0) return;
   struct cw_socket_address dialled = {};
   __builtin_memcpy(&dialled.ip, connection->origin.dst_addr, sizeof dialled.ip);
@@ -76,31 +80,31 @@ static __always_inline void on_getpeername(struct bpf_sock_addr *ctx, enum ip_ve
 }
 
 SEC("cgroup/getpeername4")
-int getpeername4(struct bpf_sock_addr *ctx) {
+int getpeername4(struct bpf_sock_addr* ctx) {
   on_getpeername(ctx, IP_V4);
   return PROCEED;
 }
 
 SEC("cgroup/getpeername6")
-int getpeername6(struct bpf_sock_addr *ctx) {
+int getpeername6(struct bpf_sock_addr* ctx) {
   on_getpeername(ctx, IP_V6);
   return PROCEED;
 }
 
 SEC("cgroup/bind4")
-int bind4(struct bpf_sock_addr *ctx) {
+int bind4(struct bpf_sock_addr* ctx) {
   move_server(ctx, IP_V4);
   return PROCEED;
 }
 
 SEC("cgroup/bind6")
-int bind6(struct bpf_sock_addr *ctx) {
+int bind6(struct bpf_sock_addr* ctx) {
   move_server(ctx, IP_V6);
   return PROCEED;
 }
 
 SEC("cgroup/getsockopt")
-int getsockopt(struct bpf_sockopt *ctx) {
+int getsockopt(struct bpf_sockopt* ctx) {
   if (ctx->level == CW_SOL_CAUSEWAY && ctx->optname == CW_SO_ORIGIN) return answer_origin(ctx);
   if (ctx->level == SOL_IP && ctx->optname == SO_ORIGINAL_DST) return answer_sockaddr_in(ctx);
   if (ctx->level == SOL_IPV6 && ctx->optname == SO_ORIGINAL_DST) return answer_sockaddr_in6(ctx);

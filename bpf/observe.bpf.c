@@ -8,14 +8,14 @@ char LICENSE[] SEC("license") = "GPL";
 #define TCP_STATE_CLOSE 7
 #define TCP_STATE_LISTEN 10
 
-static __always_inline void on_listen(struct bpf_sock_ops *ctx) {
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
   if (!sk || !servers_get(sk, 0)) return;
   bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
   publish_listen(ctx, 1);
 }
 
-static __always_inline void on_state(struct bpf_sock_ops *ctx) {
+static __always_inline void on_state(struct bpf_sock_ops* ctx) {
   if (ctx->args[1] != TCP_STATE_CLOSE) return;
   if (ctx->args[0] == TCP_STATE_LISTEN) {
     publish_listen(ctx, 0);
@@ -25,7 +25,7 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx) {
 }
 
 SEC("sockops")
-int sock_ops(struct bpf_sock_ops *ctx) {
+int sock_ops(struct bpf_sock_ops* ctx) {
   if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
     put_origin(ctx);
   } else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
@@ -46,7 +46,8 @@ struct udp_ports {
   __be16 source, dest;
 };
 
-static __always_inline int read_v4(struct __sk_buff *skb, struct cw_socket_address *src, struct cw_socket_address *dst) {
+static __always_inline int read_v4(struct __sk_buff* skb, struct cw_socket_address* src,
+                                   struct cw_socket_address* dst) {
   __u8 version_ihl;
   struct {
     __u32 source, dest;
@@ -61,23 +62,25 @@ static __always_inline int read_v4(struct __sk_buff *skb, struct cw_socket_addre
   return 1;
 }
 
-static __always_inline int read_v6(struct __sk_buff *skb, struct cw_socket_address *src, struct cw_socket_address *dst) {
+static __always_inline int read_v6(struct __sk_buff* skb, struct cw_socket_address* src,
+                                   struct cw_socket_address* dst) {
   __u8 next_header;
   struct udp_ports ports;
   if (bpf_skb_load_bytes(skb, 6, &next_header, 1) || next_header != IPPROTO_UDP) return 0;
-  if (bpf_skb_load_bytes(skb, 8, &src->ip, sizeof src->ip) || bpf_skb_load_bytes(skb, 24, &dst->ip, sizeof dst->ip)) return 0;
+  if (bpf_skb_load_bytes(skb, 8, &src->ip, sizeof src->ip) || bpf_skb_load_bytes(skb, 24, &dst->ip, sizeof dst->ip))
+    return 0;
   if (bpf_skb_load_bytes(skb, 40, &ports, sizeof ports)) return 0;
   src->port = ports.source;
   dst->port = ports.dest;
   return 1;
 }
 
-static __always_inline void on_query(struct __sk_buff *skb) {
-  struct bpf_sock *sk = skb->sk;
+static __always_inline void on_query(struct __sk_buff* skb) {
+  struct bpf_sock* sk = skb->sk;
   if (!sk) return;
   sk = bpf_sk_fullsock(sk);
   if (!sk || sk->protocol != IPPROTO_UDP) return;
-  const struct cw_origin *query = bpf_sk_storage_get(&queries, sk, 0, 0);
+  const struct cw_origin* query = bpf_sk_storage_get(&queries, sk, 0, 0);
   if (!query) return;
   struct cw_socket_address src = {}, dst = {};
   if (skb->protocol == ETHERTYPE_IP) {
@@ -92,7 +95,7 @@ static __always_inline void on_query(struct __sk_buff *skb) {
 }
 
 SEC("cgroup_skb/egress")
-int egress(struct __sk_buff *skb) {
+int egress(struct __sk_buff* skb) {
   on_query(skb);
   return 1;
 }

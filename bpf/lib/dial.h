@@ -17,8 +17,9 @@ static __always_inline enum verdict refuse(void) {
   return REFUSE;
 }
 
-static __always_inline void fill_origin(struct cw_origin *o, struct bpf_sock_addr *ctx, const struct cw_socket_address *dst,
-                                        __u32 service_id, const struct client *client) {
+static __always_inline void fill_origin(struct cw_origin* o, struct bpf_sock_addr* ctx,
+                                        const struct cw_socket_address* dst, __u32 service_id,
+                                        const struct client* client) {
   __builtin_memcpy(o->dst_addr, &dst->ip, sizeof o->dst_addr);
   o->dst_port = dst->port;
   o->family = (__u8)ctx->family;
@@ -33,10 +34,10 @@ static __always_inline void fill_origin(struct cw_origin *o, struct bpf_sock_add
 }
 
 /* The rewrite itself. What cannot be remembered (no memory for socket options left) is not rewritten. */
-static __always_inline int redirect(struct bpf_sock_addr *ctx, enum ip_version version, const struct cw_socket_address *dst,
-                                    const struct cw_socket_address *to, __u32 service_id, const struct client *client,
-                                    int to_agent) {
-  struct connection *connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
+static __always_inline int redirect(struct bpf_sock_addr* ctx, enum ip_version version,
+                                    const struct cw_socket_address* dst, const struct cw_socket_address* to,
+                                    __u32 service_id, const struct client* client, int to_agent) {
+  struct connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (!connection) return 0;
   fill_origin(&connection->origin, ctx, dst, service_id, client);
   connection->to_agent = (__u32)to_agent;
@@ -44,16 +45,16 @@ static __always_inline int redirect(struct bpf_sock_addr *ctx, enum ip_version v
   return 1;
 }
 
-static __always_inline struct cw_socket_address proxy_for(const struct cw_socket_address *dst) {
+static __always_inline struct cw_socket_address proxy_for(const struct cw_socket_address* dst) {
   if (address_is_v4(&dst->ip) || config.proxy_v6.port == 0) return constant(&config.proxy_v4);
   return constant(&config.proxy_v6);
 }
 
-static __always_inline enum verdict dial_alias(struct bpf_sock_addr *ctx, enum ip_version version,
-                                               const struct cw_socket_address *dst) {
+static __always_inline enum verdict dial_alias(struct bpf_sock_addr* ctx, enum ip_version version,
+                                               const struct cw_socket_address* dst) {
   if (!is_ours(ctx)) return PROCEED;
   const struct client client = current_client();
-  const struct cw_alias *alias = find_alias(dst, IPPROTO_TCP);
+  const struct cw_alias* alias = find_alias(dst, IPPROTO_TCP);
   if (!alias || !alias_is_visible(alias, client.namespace_number)) return refuse();
   struct cw_socket_address to = {};
   int to_agent = 1;
@@ -72,10 +73,10 @@ static __always_inline enum verdict dial_alias(struct bpf_sock_addr *ctx, enum i
 }
 
 /* A task reaches its own server as localhost, where bind() moved it away from. */
-static __always_inline void dial_localhost(struct bpf_sock_addr *ctx, enum ip_version version,
-                                           const struct cw_socket_address *dst) {
+static __always_inline void dial_localhost(struct bpf_sock_addr* ctx, enum ip_version version,
+                                           const struct cw_socket_address* dst) {
   __u64 cgroup_id;
-  const struct cw_workload *workload = current_workload(&cgroup_id);
+  const struct cw_workload* workload = current_workload(&cgroup_id);
   if (!workload || !workload_has_port(cgroup_id, dst->port) || !is_ours(ctx)) return;
   struct cw_socket_address to = {workload->address, dst->port, 0};
   if (version == IP_V4 && !address_is_v4(&to.ip)) return;

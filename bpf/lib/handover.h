@@ -1,7 +1,7 @@
 /* How the agent learns where a connection was going: connect stores it with the client's socket, TCP_CONNECT_CB, the
  * first moment that knows the client's port, puts it under the connection's tuple before the SYN leaves, and
- * PASSIVE_ESTABLISHED moves it to the accepted socket, before accept() can return that: accept locks the new socket, and
- * the softirq that made it holds the lock until the callback is through. */
+ * PASSIVE_ESTABLISHED moves it to the accepted socket, before accept() can return that: accept locks the new socket,
+ * and the softirq that made it holds the lock until the callback is through. */
 #pragma once
 
 #include "address.h"
@@ -26,7 +26,7 @@ struct {
   __type(value, struct cw_origin);
 } pending_origins __weak SEC(".maps");
 
-static __always_inline void local_address(struct bpf_sock_ops *ctx, struct cw_socket_address *a) {
+static __always_inline void local_address(struct bpf_sock_ops* ctx, struct cw_socket_address* a) {
   if (ctx->family == AF_INET) {
     __u32 ip = ctx->local_ip4;
     barrier_var(ip); /* or clang loads from one of two context offsets, which the verifier refuses */
@@ -41,7 +41,7 @@ static __always_inline void local_address(struct bpf_sock_ops *ctx, struct cw_so
   a->pad = 0;
 }
 
-static __always_inline void remote_address(struct bpf_sock_ops *ctx, struct cw_socket_address *a) {
+static __always_inline void remote_address(struct bpf_sock_ops* ctx, struct cw_socket_address* a) {
   if (ctx->family == AF_INET) {
     __u32 ip = ctx->remote_ip4;
     barrier_var(ip); /* or clang loads from one of two context offsets, which the verifier refuses */
@@ -56,23 +56,23 @@ static __always_inline void remote_address(struct bpf_sock_ops *ctx, struct cw_s
   a->pad = 0;
 }
 
-static __always_inline void client_tuple(struct bpf_sock_ops *ctx, struct tuple *t) {
+static __always_inline void client_tuple(struct bpf_sock_ops* ctx, struct tuple* t) {
   remote_address(ctx, &t->server);
   local_address(ctx, &t->client);
   t->netns_cookie = bpf_get_netns_cookie(ctx);
 }
 
-static __always_inline void server_tuple(struct bpf_sock_ops *ctx, struct tuple *t) {
+static __always_inline void server_tuple(struct bpf_sock_ops* ctx, struct tuple* t) {
   local_address(ctx, &t->server);
   remote_address(ctx, &t->client);
   t->netns_cookie = bpf_get_netns_cookie(ctx);
 }
 
 /* TCP_CONNECT_CB of the client. */
-static __always_inline void put_origin(struct bpf_sock_ops *ctx) {
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline void put_origin(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
   if (!sk) return;
-  const struct connection *connection = connections_get(sk, 0);
+  const struct connection* connection = connections_get(sk, 0);
   if (!connection || !connection->to_agent) return;
   struct tuple key = {};
   client_tuple(ctx, &key);
@@ -81,23 +81,23 @@ static __always_inline void put_origin(struct bpf_sock_ops *ctx) {
 }
 
 /* PASSIVE_ESTABLISHED of whatever was dialled. */
-static __always_inline void take_origin(struct bpf_sock_ops *ctx) {
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline void take_origin(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
   if (!sk) return;
   struct tuple key = {};
   server_tuple(ctx, &key);
-  const struct cw_origin *origin = bpf_map_lookup_elem(&pending_origins, &key);
+  const struct cw_origin* origin = bpf_map_lookup_elem(&pending_origins, &key);
   if (!origin) return;
-  struct cw_origin *kept = accepted_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+  struct cw_origin* kept = accepted_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (kept) *kept = *origin;
   bpf_map_delete_elem(&pending_origins, &key);
 }
 
 /* TCP_CLOSE of the client: nobody accepted it, most often because it was refused. */
-static __always_inline void drop_origin(struct bpf_sock_ops *ctx) {
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline void drop_origin(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
   if (!sk) return;
-  const struct connection *connection = connections_get(sk, 0);
+  const struct connection* connection = connections_get(sk, 0);
   if (!connection || !connection->to_agent) return;
   struct tuple key = {};
   client_tuple(ctx, &key);

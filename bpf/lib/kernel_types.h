@@ -2,13 +2,11 @@
  * relocated by name on load (CO-RE), so that a build does not need the BTF of the machine it runs on. */
 #pragma once
 
-#include <linux/types.h>
-
-#include <linux/bpf.h>
-
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -30,7 +28,7 @@ struct sock {
 };
 
 struct bpf_sock_addr_kern {
-  struct sock *sk;
+  struct sock* sk;
 };
 
 struct task_struct {

@@ -1,4 +1,5 @@
-/* Tells user space that a task's server began or stopped listening. Lost when the buffer is full: the receiver checks. */
+/* Tells user space that a task's server began or stopped listening. Lost when the buffer is full: the receiver checks.
+ */
 #pragma once
 
 #include "causeway/abi/maps.h"
@@ -11,7 +12,7 @@ struct {
   __uint(max_entries, LISTEN_EVENTS_BYTES);
 } listen_events __weak SEC(".maps");
 
-static __always_inline void publish_listen(struct bpf_sock_ops *ctx, __u32 listening) {
+static __always_inline void publish_listen(struct bpf_sock_ops* ctx, __u32 listening) {
   struct cw_listen_event event = {};
   local_address(ctx, &event.address);
   event.listening = listening;

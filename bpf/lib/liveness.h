@@ -19,12 +19,12 @@ static __always_inline int is_fresh(__u64 beat) {
 
 static __always_inline int proxy_is_alive(void) {
   __u32 zero = 0;
-  const volatile struct cw_heartbeat *h = bpf_map_lookup_elem(&heartbeat, &zero);
+  const volatile struct cw_heartbeat* h = bpf_map_lookup_elem(&heartbeat, &zero);
   return h && is_fresh(h->proxy_ns);
 }
 
 static __always_inline int dns_is_alive(void) {
   __u32 zero = 0;
-  const volatile struct cw_heartbeat *h = bpf_map_lookup_elem(&heartbeat, &zero);
+  const volatile struct cw_heartbeat* h = bpf_map_lookup_elem(&heartbeat, &zero);
   return h && is_fresh(h->dns_ns);
 }

@@ -12,22 +12,22 @@
 #define PAGE_BYTES 4096
 
 /* The kernel's own answer stands: a hook must not hand back a buffer longer than what it was shown of it. */
-static __always_inline int keep_answer(struct bpf_sockopt *ctx) {
+static __always_inline int keep_answer(struct bpf_sockopt* ctx) {
   if (ctx->optlen > PAGE_BYTES) ctx->optlen = 0;
   return 1;
 }
 
-static __always_inline int answer(struct bpf_sockopt *ctx, int length) {
+static __always_inline int answer(struct bpf_sockopt* ctx, int length) {
   ctx->optlen = length;
   barrier(); /* clang would merge the two into one store, which the verifier takes for neither field */
   ctx->retval = 0;
   return 1;
 }
 
-static __always_inline int answer_origin(struct bpf_sockopt *ctx) {
-  struct cw_origin *to = ctx->optval;
-  if ((void *)(to + 1) > ctx->optval_end) return keep_answer(ctx);
-  const struct cw_origin *origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
+static __always_inline int answer_origin(struct bpf_sockopt* ctx) {
+  struct cw_origin* to = ctx->optval;
+  if ((void*)(to + 1) > ctx->optval_end) return keep_answer(ctx);
+  const struct cw_origin* origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
   if (!origin) {
     ctx->retval = -ENOENT;
     return 1;
@@ -36,29 +36,29 @@ static __always_inline int answer_origin(struct bpf_sockopt *ctx) {
   return answer(ctx, sizeof *to);
 }
 
-static __always_inline int answer_sockaddr_in(struct bpf_sockopt *ctx) {
-  __u8 *to = ctx->optval;
-  if ((void *)(to + SOCKADDR_IN_BYTES) > ctx->optval_end) return keep_answer(ctx);
-  const struct cw_origin *origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
+static __always_inline int answer_sockaddr_in(struct bpf_sockopt* ctx) {
+  __u8* to = ctx->optval;
+  if ((void*)(to + SOCKADDR_IN_BYTES) > ctx->optval_end) return keep_answer(ctx);
+  const struct cw_origin* origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
   if (!origin) return keep_answer(ctx);
   struct cw_address ip;
   __builtin_memcpy(&ip, origin->dst_addr, sizeof ip);
   if (!address_is_v4(&ip)) return keep_answer(ctx);
   __builtin_memset(to, 0, SOCKADDR_IN_BYTES);
-  *(__u16 *)to = AF_INET;
-  *(__be16 *)(to + 2) = origin->dst_port;
-  *(__u32 *)(to + 4) = ip.word[3];
+  *(__u16*)to = AF_INET;
+  *(__be16*)(to + 2) = origin->dst_port;
+  *(__u32*)(to + 4) = ip.word[3];
   return answer(ctx, SOCKADDR_IN_BYTES);
 }
 
-static __always_inline int answer_sockaddr_in6(struct bpf_sockopt *ctx) {
-  __u8 *to = ctx->optval;
-  if ((void *)(to + SOCKADDR_IN6_BYTES) > ctx->optval_end) return keep_answer(ctx);
-  const struct cw_origin *origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
+static __always_inline int answer_sockaddr_in6(struct bpf_sockopt* ctx) {
+  __u8* to = ctx->optval;
+  if ((void*)(to + SOCKADDR_IN6_BYTES) > ctx->optval_end) return keep_answer(ctx);
+  const struct cw_origin* origin = ctx->sk ? bpf_sk_storage_get(&accepted, ctx->sk, 0, 0) : NULL;
   if (!origin) return keep_answer(ctx);
   __builtin_memset(to, 0, SOCKADDR_IN6_BYTES);
-  *(__u16 *)to = AF_INET6;
-  *(__be16 *)(to + 2) = origin->dst_port;
+  *(__u16*)to = AF_INET6;
+  *(__be16*)(to + 2) = origin->dst_port;
   __builtin_memcpy(to + 8, origin->dst_addr, 16);
   return answer(ctx, SOCKADDR_IN6_BYTES);
 }

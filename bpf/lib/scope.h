@@ -26,14 +26,16 @@ struct client {
   __u32 client_id;
 };
 
-static __always_inline int in_our_netns(void *ctx) { return bpf_get_netns_cookie(ctx) == config.netns_cookie; }
+static __always_inline int in_our_netns(void* ctx) {
+  return bpf_get_netns_cookie(ctx) == config.netns_cookie;
+}
 
 /* NFS, SMB, Ceph and their like. They connect from kernel threads or, on mount, in the mounting process's context: the
  * socket tells, the thread alone does not. An MPTCP subflow is a kernel socket too, but an application's. */
-static __always_inline int is_kernel_socket(struct bpf_sock_addr *ctx) {
-  struct task_struct *task = (void *)bpf_get_current_task();
+static __always_inline int is_kernel_socket(struct bpf_sock_addr* ctx) {
+  struct task_struct* task = (void*)bpf_get_current_task();
   if (BPF_CORE_READ(task, flags) & PF_KTHREAD) return 1;
-  struct sock *sk = ctx_kernel_sock(ctx);
+  struct sock* sk = ctx_kernel_sock(ctx);
   if (!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) return 0;
   return !(config.has_mptcp && ctx->sk && bpf_skc_to_mptcp_sock(ctx->sk));
 }
@@ -43,12 +45,12 @@ static __always_inline int is_agent(void) {
 }
 
 /* False: a socket to leave alone. */
-static __always_inline int is_ours(struct bpf_sock_addr *ctx) {
+static __always_inline int is_ours(struct bpf_sock_addr* ctx) {
   return in_our_netns(ctx) && !is_agent() && !is_kernel_socket(ctx);
 }
 
 /* The task whose cgroup, or a cgroup below, the caller runs in; NULL for the host. */
-static __always_inline const struct cw_workload *current_workload(__u64 *cgroup_id) {
+static __always_inline const struct cw_workload* current_workload(__u64* cgroup_id) {
   *cgroup_id = bpf_get_current_ancestor_cgroup_id((int)config.tasks_level + 1);
   return *cgroup_id ? bpf_map_lookup_elem(&workloads, cgroup_id) : NULL;
 }
@@ -56,7 +58,7 @@ static __always_inline const struct cw_workload *current_workload(__u64 *cgroup_
 static __always_inline struct client current_client(void) {
   struct client client = {0, CW_NAMESPACE_EVERY, 0};
   __u64 cgroup_id;
-  const struct cw_workload *workload = current_workload(&cgroup_id);
+  const struct cw_workload* workload = current_workload(&cgroup_id);
   if (workload) {
     client.cgroup_id = cgroup_id;
     client.namespace_number = workload->namespace_number;

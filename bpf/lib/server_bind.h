@@ -1,19 +1,19 @@
 /* bind(): five copies of one server run side by side on their port, each at its task's address.
  *
  * A v6 socket takes the task's IPv4 address in its v4-mapped form. An IPV6_V6ONLY socket cannot (the kernel answers
- * EINVAL), and nothing in a bind hook can lift that option. Such a socket is nearly always the twin of an IPv4 one: nginx
- * with `listen 3000; listen [::]:3000;`, asyncio, Redis. It gets a port of the kernel's choice on ::1, so that its bind
- * succeeds in every copy and nobody meets it, while its twin at the task's address answers both localhosts. A server
- * that has the v6-only socket alone is not reached at an IPv4 address, as it is not on any host. */
+ * EINVAL), and nothing in a bind hook can lift that option. Such a socket is nearly always the twin of an IPv4 one:
+ * nginx with `listen 3000; listen [::]:3000;`, asyncio, Redis. It gets a port of the kernel's choice on ::1, so that
+ * its bind succeeds in every copy and nobody meets it, while its twin at the task's address answers both localhosts. A
+ * server that has the v6-only socket alone is not reached at an IPv4 address, as it is not on any host. */
 #pragma once
 
 #include "scope.h"
 #include "storage.h"
 
-static __always_inline void move_server(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline void move_server(struct bpf_sock_addr* ctx, enum ip_version version) {
   if (ctx_protocol(ctx) != IPPROTO_TCP || ctx->user_port == 0) return;
   __u64 cgroup_id;
-  const struct cw_workload *workload = current_workload(&cgroup_id);
+  const struct cw_workload* workload = current_workload(&cgroup_id);
   if (!workload) return;
   struct cw_socket_address wanted = ctx_address(ctx, version);
   if (!workload_has_port(cgroup_id, wanted.port) || !is_ours(ctx)) return;
@@ -30,6 +30,6 @@ static __always_inline void move_server(struct bpf_sock_addr *ctx, enum ip_versi
   } else if (!address_equal(&wanted.ip, &to.ip)) {
     return;
   }
-  __u32 *mark = servers_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
+  __u32* mark = servers_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (mark) *mark = 1;
 }

@@ -6,7 +6,7 @@
 
 enum ip_version { IP_V4, IP_V6 };
 
-static __always_inline struct cw_socket_address ctx_address(struct bpf_sock_addr *ctx, enum ip_version version) {
+static __always_inline struct cw_socket_address ctx_address(struct bpf_sock_addr* ctx, enum ip_version version) {
   struct cw_socket_address a = {};
   if (version == IP_V4) {
     a.ip = address_v4(ctx->user_ip4);
@@ -20,8 +20,8 @@ static __always_inline struct cw_socket_address ctx_address(struct bpf_sock_addr
   return a;
 }
 
-static __always_inline void ctx_set_address(struct bpf_sock_addr *ctx, enum ip_version version,
-                                            const struct cw_socket_address *a) {
+static __always_inline void ctx_set_address(struct bpf_sock_addr* ctx, enum ip_version version,
+                                            const struct cw_socket_address* a) {
   if (version == IP_V4) {
     ctx->user_ip4 = a->ip.word[3];
   } else {
@@ -34,17 +34,17 @@ static __always_inline void ctx_set_address(struct bpf_sock_addr *ctx, enum ip_v
 }
 
 /* IPPROTO_TCP for MPTCP too: kernels before 6.6 run some hooks on the MPTCP socket instead of its first subflow. */
-static __always_inline int ctx_protocol(struct bpf_sock_addr *ctx) {
+static __always_inline int ctx_protocol(struct bpf_sock_addr* ctx) {
   return ctx->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : ctx->protocol;
 }
 
 /* The kernel's own socket behind the context, as a plain pointer for bpf_probe_read_kernel(): the verifier allows no
  * arithmetic on ctx->sk, and its view of it, struct bpf_sock, lacks the fields asked for here. */
-static __always_inline struct sock *ctx_kernel_sock(struct bpf_sock_addr *ctx) {
-  return BPF_CORE_READ((struct bpf_sock_addr_kern *)(void *)ctx, sk);
+static __always_inline struct sock* ctx_kernel_sock(struct bpf_sock_addr* ctx) {
+  return BPF_CORE_READ((struct bpf_sock_addr_kern*)(void*)ctx, sk);
 }
 
-static __always_inline int ctx_is_v6only(struct bpf_sock_addr *ctx) {
-  struct sock *sk = ctx_kernel_sock(ctx);
+static __always_inline int ctx_is_v6only(struct bpf_sock_addr* ctx) {
+  struct sock* sk = ctx_kernel_sock(ctx);
   return (int)BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 }

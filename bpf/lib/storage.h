@@ -44,23 +44,23 @@ struct {
 
 /* The socket that the application holds: connect, bind and sockops meet an MPTCP socket's subflow, getpeername and
  * getsockopt the MPTCP socket itself. */
-#define DEFINE_STORAGE(map, type)                                                                              \
-  static __always_inline type *map##_get(struct bpf_sock *sk, __u64 flags) {                                   \
-    if (config.has_mptcp) {                                                                                    \
-      void *msk = bpf_skc_to_mptcp_sock(sk);                                                                   \
-      if (msk) return bpf_sk_storage_get(&map, msk, 0, flags);                                                 \
-    }                                                                                                          \
-    return bpf_sk_storage_get(&map, sk, 0, flags);                                                             \
-  }                                                                                                            \
-  static __always_inline void map##_delete(struct bpf_sock *sk) {                                              \
-    if (config.has_mptcp) {                                                                                    \
-      void *msk = bpf_skc_to_mptcp_sock(sk);                                                                   \
-      if (msk) {                                                                                               \
-        bpf_sk_storage_delete(&map, msk);                                                                      \
-        return;                                                                                                \
-      }                                                                                                        \
-    }                                                                                                          \
-    bpf_sk_storage_delete(&map, sk);                                                                           \
+#define DEFINE_STORAGE(map, type)                                            \
+  static __always_inline type* map##_get(struct bpf_sock* sk, __u64 flags) { \
+    if (config.has_mptcp) {                                                  \
+      void* msk = bpf_skc_to_mptcp_sock(sk);                                 \
+      if (msk) return bpf_sk_storage_get(&map, msk, 0, flags);               \
+    }                                                                        \
+    return bpf_sk_storage_get(&map, sk, 0, flags);                           \
+  }                                                                          \
+  static __always_inline void map##_delete(struct bpf_sock* sk) {            \
+    if (config.has_mptcp) {                                                  \
+      void* msk = bpf_skc_to_mptcp_sock(sk);                                 \
+      if (msk) {                                                             \
+        bpf_sk_storage_delete(&map, msk);                                    \
+        return;                                                              \
+      }                                                                      \
+    }                                                                        \
+    bpf_sk_storage_delete(&map, sk);                                         \
   }
 
 DEFINE_STORAGE(connections, struct connection)

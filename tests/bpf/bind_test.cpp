@@ -1,9 +1,9 @@
 // Servers of tasks: each at its task's address, several on one port, each still localhost to itself.
-#include <fmt/format.h>
-#include <poll.h>
-
 #include <cerrno>
 #include <map>
+
+#include <fmt/format.h>
+#include <poll.h>
 
 #include "host.h"
 
@@ -17,7 +17,8 @@ Fd bound(const std::string& address, int kind, std::string& error) {
   const int family = kind == AF_INET ? AF_INET : AF_INET6;
   Fd fd = tcp_socket(family);
   const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // as servers do: their port's last connections are in TIME_WAIT
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on,
+               sizeof on);  // as servers do: their port's last connections are in TIME_WAIT
   if (family == AF_INET6) {
     const int only = kind == kOnlyV6;
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
@@ -82,26 +83,31 @@ TEST_F(Bind, MovesWhatATaskServes) {
        }) {
     EXPECT_EQ(in_cgroup(tasks_[0], [&] { return bind_says(c.address, c.kind); }), c.says) << c.name;
   }
-  EXPECT_EQ(in_cgroup(host, [] { return bind_says("0.0.0.0:3000", AF_INET); }), "ok 0.0.0.0:3000") << "a process of no task";
-  EXPECT_TRUE(in_cgroup(tasks_[0], [] { return bind_says("0.0.0.0:0", AF_INET); }).starts_with("ok 0.0.0.0:")) << "any port";
-  EXPECT_EQ(in_cgroup(tasks_[0], [] {
-              const Fd fd = udp_socket(AF_INET);
-              const int error = bind_to(fd, at("0.0.0.0:3000"), AF_INET);
-              return error_name(error) + " " + name_of(fd.get());
-            }),
+  EXPECT_EQ(in_cgroup(host, [] { return bind_says("0.0.0.0:3000", AF_INET); }), "ok 0.0.0.0:3000")
+      << "a process of no task";
+  EXPECT_TRUE(in_cgroup(tasks_[0], [] { return bind_says("0.0.0.0:0", AF_INET); }).starts_with("ok 0.0.0.0:"))
+      << "any port";
+  EXPECT_EQ(in_cgroup(tasks_[0],
+                      [] {
+                        const Fd fd = udp_socket(AF_INET);
+                        const int error = bind_to(fd, at("0.0.0.0:3000"), AF_INET);
+                        return error_name(error) + " " + name_of(fd.get());
+                      }),
             "ok 0.0.0.0:3000")
       << "UDP";
-  EXPECT_EQ(in_cgroup(tasks_[0], [] {
-              const Fd fd = tcp_socket(AF_INET, IPPROTO_MPTCP);
-              const int error = bind_to(fd, at("0.0.0.0:3000"), AF_INET);
-              return error_name(error) + " " + name_of(fd.get());
-            }),
+  EXPECT_EQ(in_cgroup(tasks_[0],
+                      [] {
+                        const Fd fd = tcp_socket(AF_INET, IPPROTO_MPTCP);
+                        const int error = bind_to(fd, at("0.0.0.0:3000"), AF_INET);
+                        return error_name(error) + " " + name_of(fd.get());
+                      }),
             "ok 127.254.0.1:3000")
       << "MPTCP";
 }
 
 /// A server that binds all of `sockets`, and then answers every connection with its name.
-Child server(const std::string& cgroup, const std::string& name, const std::vector<std::pair<std::string, int>>& sockets) {
+Child server(const std::string& cgroup, const std::string& name,
+             const std::vector<std::pair<std::string, int>>& sockets) {
   return Child(cgroup, [=](Channel& channel) {
     std::vector<Fd> fds;
     std::vector<pollfd> polled;
@@ -153,10 +159,12 @@ TEST_F(Bind, FiveCopiesOfOneServerRunSideBySide) {
       EXPECT_EQ(in_cgroup(host, [&] { return who_answers(own, AF_INET); }), me + " at " + own);
       EXPECT_EQ(in_cgroup(tasks_[i], [] { return who_answers("127.0.0.1:3000", AF_INET); }), me + " at 127.0.0.1:3000");
       EXPECT_EQ(in_cgroup(tasks_[i], [] { return who_answers("[::1]:3000", AF_INET6); }), me + " at [::1]:3000");
-      EXPECT_EQ(in_cgroup(tasks_[i], [] { return who_answers("127.0.0.1:3000", AF_INET6); }), me + " at 127.0.0.1:3000");
+      EXPECT_EQ(in_cgroup(tasks_[i], [] { return who_answers("127.0.0.1:3000", AF_INET6); }),
+                me + " at 127.0.0.1:3000");
       EXPECT_EQ(in_cgroup(tasks_[i], [] { return who_answers("0.0.0.0:3000", AF_INET); }), me + " at 127.0.0.1:3000");
     }
-    EXPECT_EQ(in_cgroup(host, [] { return who_answers("127.0.0.1:3000", AF_INET); }), "ECONNREFUSED") << "a host process";
+    EXPECT_EQ(in_cgroup(host, [] { return who_answers("127.0.0.1:3000", AF_INET); }), "ECONNREFUSED")
+        << "a host process";
   }
 }
 

@@ -1,5 +1,7 @@
 #include "child.h"
 
+#include <cstdlib>
+
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -9,8 +11,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdlib>
 
 namespace causeway::test {
 namespace {
@@ -36,7 +36,9 @@ std::string read_line(int fd, int timeout_ms) {
 
 }  // namespace
 
-void Channel::say(const std::string& line) { write_line(out_, line); }
+void Channel::say(const std::string& line) {
+  write_line(out_, line);
+}
 
 std::string Channel::hear() {
   const std::string line = read_line(in_, -1);
@@ -67,11 +69,17 @@ Child::Child(const std::string& cgroup_path, const std::function<void(Channel&)>
 
 Child::Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), in_(std::move(other.in_)) {}
 
-Child::~Child() { kill(SIGKILL); }
+Child::~Child() {
+  kill(SIGKILL);
+}
 
-std::string Child::hear() { return pid_ < 0 ? "(not started)" : read_line(in_.get(), kSilentMs); }
+std::string Child::hear() {
+  return pid_ < 0 ? "(not started)" : read_line(in_.get(), kSilentMs);
+}
 
-void Child::say(const std::string& line) { write_line(in_.get(), line); }
+void Child::say(const std::string& line) {
+  write_line(in_.get(), line);
+}
 
 void Child::kill(int signal) {
   if (pid_ <= 0) return;

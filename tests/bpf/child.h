@@ -1,9 +1,9 @@
 #pragma once
 // A process in a cgroup of its own choice, that talks with the test line by line.
-#include <sys/types.h>
-
 #include <functional>
 #include <string>
+
+#include <sys/types.h>
 
 #include "base/fd.h"
 

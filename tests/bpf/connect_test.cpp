@@ -11,25 +11,34 @@ constexpr int kV6 = AF_INET6;
 
 struct Case {
   const char* name;
-  const char* who;   ///< "host", "one" (task of namespace 1), "two", "none" (of no namespace), "below" (a child of one's)
-  int family;        ///< the socket's
+  const char*
+      who;     ///< "host", "one" (task of namespace 1), "two", "none" (of no namespace), "below" (a child of one's)
+  int family;  ///< the socket's
   const char* dst;
-  const char* says;  ///< what dial_tcp() tells
+  const char* says;              ///< what dial_tcp() tells
   const char* origin = nullptr;  ///< the proxy's view; null: nothing arrives there
 };
 
 const Case kCases[] = {
-    {"alias_v4", "host", kV4, "127.255.0.10:80", "ok 127.255.0.10:80", "dst=127.255.0.10:80 family=2 service=10 namespace=0 client=0"},
-    {"alias_v6", "host", kV6, "[100::10]:80", "ok [100::10]:80", "dst=[100::10]:80 family=10 service=10 namespace=0 client=0"},
-    {"alias_mapped", "host", kV6, "127.255.0.10:80", "ok 127.255.0.10:80", "dst=127.255.0.10:80 family=10 service=10 namespace=0 client=0"},
-    {"host_sees_every_namespace", "host", kV4, "127.255.0.20:80", "ok 127.255.0.20:80", "dst=127.255.0.20:80 family=2 service=20 namespace=0 client=0"},
-    {"task_own_namespace", "one", kV4, "127.255.0.10:80", "ok 127.255.0.10:80", "dst=127.255.0.10:80 family=2 service=10 namespace=1 client=7"},
-    {"task_own_namespace_v6", "one", kV6, "[100::10]:80", "ok [100::10]:80", "dst=[100::10]:80 family=10 service=10 namespace=1 client=7"},
-    {"task_in_sub_cgroup", "below", kV4, "127.255.0.10:80", "ok 127.255.0.10:80", "dst=127.255.0.10:80 family=2 service=10 namespace=1 client=7"},
+    {"alias_v4", "host", kV4, "127.255.0.10:80", "ok 127.255.0.10:80",
+     "dst=127.255.0.10:80 family=2 service=10 namespace=0 client=0"},
+    {"alias_v6", "host", kV6, "[100::10]:80", "ok [100::10]:80",
+     "dst=[100::10]:80 family=10 service=10 namespace=0 client=0"},
+    {"alias_mapped", "host", kV6, "127.255.0.10:80", "ok 127.255.0.10:80",
+     "dst=127.255.0.10:80 family=10 service=10 namespace=0 client=0"},
+    {"host_sees_every_namespace", "host", kV4, "127.255.0.20:80", "ok 127.255.0.20:80",
+     "dst=127.255.0.20:80 family=2 service=20 namespace=0 client=0"},
+    {"task_own_namespace", "one", kV4, "127.255.0.10:80", "ok 127.255.0.10:80",
+     "dst=127.255.0.10:80 family=2 service=10 namespace=1 client=7"},
+    {"task_own_namespace_v6", "one", kV6, "[100::10]:80", "ok [100::10]:80",
+     "dst=[100::10]:80 family=10 service=10 namespace=1 client=7"},
+    {"task_in_sub_cgroup", "below", kV4, "127.255.0.10:80", "ok 127.255.0.10:80",
+     "dst=127.255.0.10:80 family=2 service=10 namespace=1 client=7"},
     {"task_other_namespace", "one", kV4, "127.255.0.20:80", "ECONNREFUSED"},
     {"task_other_namespace_v6", "one", kV6, "[100::20]:80", "ECONNREFUSED"},
     {"task_other_namespace_mapped", "one", kV6, "127.255.0.20:80", "ECONNREFUSED"},
-    {"other_task", "two", kV4, "127.255.0.20:80", "ok 127.255.0.20:80", "dst=127.255.0.20:80 family=2 service=20 namespace=2 client=7"},
+    {"other_task", "two", kV4, "127.255.0.20:80", "ok 127.255.0.20:80",
+     "dst=127.255.0.20:80 family=2 service=20 namespace=2 client=7"},
     {"task_without_namespace", "none", kV4, "127.255.0.10:80", "ECONNREFUSED"},
     {"task_not_yet_known", "unknown", kV4, "127.255.0.10:80", "ECONNREFUSED"},
     {"no_such_port", "host", kV4, "127.255.0.10:81", "ECONNREFUSED"},
@@ -102,9 +111,10 @@ TEST_F(Connect, FollowsASnapshot) {
 }
 
 TEST_F(Connect, ForgetsAFailedDialBeforeTheNext) {
+  proxy_v4.reset();  // the dial is taken there, and refused there
   const std::string says = in_cgroup(host, [] {
     const Fd fd = tcp_socket(AF_INET);
-    const std::string first = error_name(connect_to(fd, at("127.255.7.7:80"), AF_INET));
+    const std::string first = error_name(connect_to(fd, at("127.255.0.10:80"), AF_INET));
     const std::string second = error_name(connect_to(fd, at("127.0.0.1:9000"), AF_INET));
     return first + ", " + second + " " + peer_of(fd.get());
   });

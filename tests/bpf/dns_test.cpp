@@ -1,9 +1,9 @@
 // DNS is taken to the agent, whatever socket asks whichever resolver, and the asker does not notice.
-#include <fmt/format.h>
-#include <poll.h>
-
 #include <cerrno>
 #include <cstring>
+
+#include <fmt/format.h>
+#include <poll.h>
 
 #include "host.h"
 
@@ -21,7 +21,8 @@ std::string ask(const Fd& fd, const std::string& text, const SocketAddress* to, 
   socklen_t from_length = sizeof from;
   const ssize_t size = ::recvfrom(fd.get(), answer, sizeof answer, 0, reinterpret_cast<sockaddr*>(&from), &from_length);
   if (size < 0) return error_name(errno);
-  return SocketAddress::from(from).value_or(SocketAddress{}).to_string() + " " + std::string(answer, static_cast<std::size_t>(size));
+  return SocketAddress::from(from).value_or(SocketAddress{}).to_string() + " " +
+         std::string(answer, static_cast<std::size_t>(size));
 }
 
 std::string ask_unconnected(const std::string& resolver, int family) {
@@ -84,7 +85,8 @@ TEST_F(Dns, CapturesEveryKindOfUdpSocket) {
     SCOPED_TRACE(fmt::format("{} family {}", c.resolver, c.family));
     const std::string host_answer = fmt::format("{} resolver={} namespace=0 client=0", c.resolver, c.resolver);
     EXPECT_EQ(asked(host, [&] { return ask_unconnected(c.resolver, c.family); }), host_answer);
-    EXPECT_EQ(asked(host, [&] { return ask_connected(c.resolver, c.family); }), fmt::format("{}, {}", c.resolver, host_answer));
+    EXPECT_EQ(asked(host, [&] { return ask_connected(c.resolver, c.family); }),
+              fmt::format("{}, {}", c.resolver, host_answer));
     EXPECT_EQ(asked(one_, [&] { return ask_unconnected(c.resolver, c.family); }),
               fmt::format("{} resolver={} namespace=1 client=7", c.resolver, c.resolver));
   }
@@ -134,7 +136,8 @@ TEST_F(Dns, AReusedSocketIsItsNewSelf) {
 
 TEST_F(Dns, WhoAsksTheAgentItselfIsKnownToo) {
   // Otherwise a task would see every namespace by asking the agent's address instead of its resolver's.
-  EXPECT_EQ(asked(one_, [] { return ask_unconnected(kDnsV4, AF_INET); }), std::string(kDnsV4) + " resolver=[::]:0 namespace=1 client=7");
+  EXPECT_EQ(asked(one_, [] { return ask_unconnected(kDnsV4, AF_INET); }),
+            std::string(kDnsV4) + " resolver=[::]:0 namespace=1 client=7");
   EXPECT_EQ(asked(one_, [] { return ask_connected(kDnsV6, AF_INET6); }),
             fmt::format("{}, {} resolver=[::]:0 namespace=1 client=7", kDnsV6, kDnsV6));
 }
@@ -146,9 +149,12 @@ TEST_F(Dns, APortThatChangesHandsIsItsNewOwners) {
     const SocketAddress to = at(resolver);
     return ask(fd, "?", &to, AF_INET);
   };
-  EXPECT_EQ(asked(one_, [&] { return from_fixed_port("10.0.0.1:53"); }), "10.0.0.1:53 resolver=10.0.0.1:53 namespace=1 client=7");
-  EXPECT_EQ(asked(host, [&] { return from_fixed_port("10.0.0.1:53"); }), "10.0.0.1:53 resolver=10.0.0.1:53 namespace=0 client=0");
-  EXPECT_EQ(asked(host, [&] { return from_fixed_port(kDnsV4); }), std::string(kDnsV4) + " resolver=[::]:0 namespace=0 client=0");
+  EXPECT_EQ(asked(one_, [&] { return from_fixed_port("10.0.0.1:53"); }),
+            "10.0.0.1:53 resolver=10.0.0.1:53 namespace=1 client=7");
+  EXPECT_EQ(asked(host, [&] { return from_fixed_port("10.0.0.1:53"); }),
+            "10.0.0.1:53 resolver=10.0.0.1:53 namespace=0 client=0");
+  EXPECT_EQ(asked(host, [&] { return from_fixed_port(kDnsV4); }),
+            std::string(kDnsV4) + " resolver=[::]:0 namespace=0 client=0");
 }
 
 TEST_F(Dns, TakesTcpToo) {
@@ -169,18 +175,20 @@ TEST_F(Dns, LeavesOtherPortsAndTheAgentAlone) {
     const Fd fd = udp_socket(AF_INET);
     socklen_t length = 0;
     const sockaddr_storage to = sockaddr_for(at("127.0.0.7:53"), AF_INET, length);
-    return ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), length) == 1 ? std::string("sent") : error_name(errno);
+    return ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), length) == 1 ? std::string("sent")
+                                                                                              : error_name(errno);
   };
   EXPECT_EQ(in_cgroup(agent, send_to_it), "sent");
   char byte = 0;
   EXPECT_EQ(::recv(server.get(), &byte, 1, 0), 1) << "the agent's own query must reach the real resolver";
   const Fd other = udp_socket(AF_INET);
   ASSERT_EQ(bind_to(other, at("127.0.0.7:5353"), AF_INET), 0);
-  EXPECT_EQ(in_cgroup(host, [] {
-              const Fd fd = udp_socket(AF_INET);
-              connect_to(fd, at("127.0.0.7:5353"), AF_INET);
-              return ::send(fd.get(), "x", 1, 0) == 1 ? peer_of(fd.get()) : error_name(errno);
-            }),
+  EXPECT_EQ(in_cgroup(host,
+                      [] {
+                        const Fd fd = udp_socket(AF_INET);
+                        connect_to(fd, at("127.0.0.7:5353"), AF_INET);
+                        return ::send(fd.get(), "x", 1, 0) == 1 ? peer_of(fd.get()) : error_name(errno);
+                      }),
             "127.0.0.7:5353");
   EXPECT_EQ(::recv(other.get(), &byte, 1, 0), 1);
 }
@@ -190,11 +198,12 @@ TEST_F(Dns, AStaleDnsServerIsLeftOut) {
   const Fd server = udp_socket(AF_INET);
   ASSERT_EQ(bind_to(server, at("127.0.0.7:53"), AF_INET), 0);
   const Fd tcp = listener_on(at("127.0.0.7:53"));
-  EXPECT_EQ(in_cgroup(host, [] {
-              const Fd fd = udp_socket(AF_INET);
-              connect_to(fd, at("127.0.0.7:53"), AF_INET);
-              return ::send(fd.get(), "x", 1, 0) == 1 ? peer_of(fd.get()) : error_name(errno);
-            }),
+  EXPECT_EQ(in_cgroup(host,
+                      [] {
+                        const Fd fd = udp_socket(AF_INET);
+                        connect_to(fd, at("127.0.0.7:53"), AF_INET);
+                        return ::send(fd.get(), "x", 1, 0) == 1 ? peer_of(fd.get()) : error_name(errno);
+                      }),
             "127.0.0.7:53");
   char byte = 0;
   EXPECT_EQ(::recv(server.get(), &byte, 1, 0), 1);

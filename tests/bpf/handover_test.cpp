@@ -1,12 +1,12 @@
 // What the agent's processes learn about a connection, and who else does not.
+#include <cerrno>
+#include <cstring>
+
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "host.h"
 
@@ -49,7 +49,8 @@ TEST_F(Handover, AnswersAStockProxy) {
 TEST_F(Handover, AnswersAnUnprivilegedProcess) {
   const Fd accepted = dialled("127.255.0.10:80", AF_INET);
   const std::string says = in_cgroup(agent, [&] {
-    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) return std::string("still root");
+    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0)
+      return std::string("still root");
     return origin_of(accepted);
   });
   EXPECT_EQ(says, "dst=127.255.0.10:80 family=2 service=10 namespace=0 client=0");
@@ -78,7 +79,8 @@ TEST_F(Handover, TellsConnectionsApart) {
     std::string ports;
     for (int i = 0; i < kConnections; ++i) {
       open.push_back(tcp_socket(AF_INET));
-      if (connect_to(open.back(), at(i % 2 == 0 ? "127.255.0.10:80" : "127.255.0.20:80"), AF_INET) != 0) channel.say("failed");
+      if (connect_to(open.back(), at(i % 2 == 0 ? "127.255.0.10:80" : "127.255.0.20:80"), AF_INET) != 0)
+        channel.say("failed");
     }
     channel.say("open");
     channel.hear();
@@ -102,7 +104,8 @@ TEST_F(Handover, LongAnswersOfOtherOptionsStayWhole) {
     std::vector<gid_t> groups(kGroups);
     for (std::size_t i = 0; i < kGroups; ++i) groups[i] = static_cast<gid_t>(i + 1);
     int pair[2] = {-1, -1};
-    if (::setgroups(groups.size(), groups.data()) != 0 || ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return error_name(errno);
+    if (::setgroups(groups.size(), groups.data()) != 0 || ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+      return error_name(errno);
     std::vector<gid_t> answer(kGroups);
     auto length = static_cast<socklen_t>(answer.size() * sizeof(gid_t));
     if (::getsockopt(pair[0], SOL_SOCKET, SO_PEERGROUPS, answer.data(), &length) != 0) return error_name(errno);
@@ -146,7 +149,8 @@ std::string dial_fastopen_sendto(const SocketAddress& dst, int family) {
   const Fd fd = tcp_socket(family);
   socklen_t length = 0;
   const sockaddr_storage storage = sockaddr_for(dst, family, length);
-  const ssize_t sent = ::sendto(fd.get(), "hi", 2, MSG_FASTOPEN | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&storage), length);
+  const ssize_t sent =
+      ::sendto(fd.get(), "hi", 2, MSG_FASTOPEN | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&storage), length);
   return sent == 2 ? "ok " + peer_of(fd.get()) : error_name(errno);
 }
 
@@ -182,9 +186,11 @@ TEST_F(Handover, WorksHoweverTheApplicationDials) {
     int family;
   };
   for (const Way& way : kWays) {
-    for (const Dst& dst : {Dst{"127.255.0.10:80", AF_INET}, Dst{"127.255.0.10:80", AF_INET6}, Dst{"[100::10]:80", AF_INET6}}) {
+    for (const Dst& dst :
+         {Dst{"127.255.0.10:80", AF_INET}, Dst{"127.255.0.10:80", AF_INET6}, Dst{"[100::10]:80", AF_INET6}}) {
       SCOPED_TRACE(std::string(way.name) + " " + dst.address + " family " + std::to_string(dst.family));
-      EXPECT_EQ(in_cgroup(host, [&] { return way.dial(at(dst.address), dst.family); }), std::string("ok ") + dst.address);
+      EXPECT_EQ(in_cgroup(host, [&] { return way.dial(at(dst.address), dst.family); }),
+                std::string("ok ") + dst.address);
       const Fd accepted = accept_from(at(dst.address).ip.is_v4() ? proxy_v4 : proxy_v6);
       ASSERT_TRUE(accepted);
       EXPECT_EQ(origin_of(accepted), std::string("dst=") + dst.address + " family=" + std::to_string(dst.family) +

@@ -1,5 +1,9 @@
 #include "host.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <net/if.h>
@@ -9,10 +13,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <fstream>
 
 namespace causeway::test {
 namespace {
@@ -47,14 +47,16 @@ bool prepare_process() {
     std::fprintf(stderr, "bpf_test needs root: it loads BPF programs and makes network namespaces\n");
     return false;
   }
-  const bool ready = ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+  const bool ready = ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+                     ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                      ::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0 && bring_loopback_up() &&
                      write_to("/proc/sys/net/ipv4/tcp_fastopen", "3");  // of the new network namespace
   if (!ready) std::perror("bpf_test cannot make its namespaces");
   return ready;
 }
 
-std::shared_ptr<const Service> service(std::uint32_t id, std::uint32_t namespace_number, const std::vector<std::string>& endpoints) {
+std::shared_ptr<const Service> service(std::uint32_t id, std::uint32_t namespace_number,
+                                       const std::vector<std::string>& endpoints) {
   auto made = std::make_shared<Service>();
   made->id = ServiceId(id);
   made->namespace_number = NamespaceNumber(namespace_number);
@@ -160,7 +162,11 @@ std::string Host::task(const std::string& name, NamespaceNumber namespace_number
 }
 
 // An hour ahead is fresh however slow the machine is; 1 ns after boot is stale.
-void Host::beat_proxy(bool alive) { plane->heartbeat()->proxy_ns = alive ? monotonic_ns() + kHourNs : 1; }
-void Host::beat_dns(bool alive) { plane->heartbeat()->dns_ns = alive ? monotonic_ns() + kHourNs : 1; }
+void Host::beat_proxy(bool alive) {
+  plane->heartbeat()->proxy_ns = alive ? monotonic_ns() + kHourNs : 1;
+}
+void Host::beat_dns(bool alive) {
+  plane->heartbeat()->dns_ns = alive ? monotonic_ns() + kHourNs : 1;
+}
 
 }  // namespace causeway::test

@@ -1,11 +1,11 @@
 #pragma once
 // A host for the programs: the test process is the agent, in a network and mount namespace of its own (main.cpp), with
 // cgroups made for one test.
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/fd.h"
 #include "child.h"
@@ -44,7 +44,7 @@ class Host : public testing::Test {
   std::string root;   ///< everything is attached here
   std::string agent;  ///< this process runs in it
   std::string tasks;
-  std::string host;   ///< a cgroup of processes that belong to no task
+  std::string host;  ///< a cgroup of processes that belong to no task
   std::string pin_root;
   Snapshot snapshot;  ///< what publish() publishes: two namespaces, one alias each, services 10 and 20
   Fd proxy_v4, proxy_v6;
@@ -55,6 +55,7 @@ class Host : public testing::Test {
 };
 
 /// A service of the snapshot with these endpoints, all healthy.
-std::shared_ptr<const Service> service(std::uint32_t id, std::uint32_t namespace_number, const std::vector<std::string>& endpoints);
+std::shared_ptr<const Service> service(std::uint32_t id, std::uint32_t namespace_number,
+                                       const std::vector<std::string>& endpoints);
 
 }  // namespace causeway::test

@@ -1,4 +1,7 @@
 // Start, restart, stop, crash: what is attached and pinned, and what connections in flight meet.
+#include <array>
+#include <filesystem>
+
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -6,19 +9,16 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <array>
-#include <filesystem>
-
 #include "host.h"
 #include "kernel/insn.h"
 
 namespace causeway::test {
 namespace {
 
-constexpr std::array kHooks{BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_INET4_GETPEERNAME,
-                            BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG,
-                            BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP6_RECVMSG, BPF_CGROUP_INET4_BIND, BPF_CGROUP_INET6_BIND,
-                            BPF_CGROUP_SOCK_OPS, BPF_CGROUP_INET_EGRESS};
+constexpr std::array kHooks{BPF_CGROUP_INET4_CONNECT,     BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_INET4_GETPEERNAME,
+                            BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UDP4_SENDMSG,  BPF_CGROUP_UDP6_SENDMSG,
+                            BPF_CGROUP_UDP4_RECVMSG,      BPF_CGROUP_UDP6_RECVMSG,  BPF_CGROUP_INET4_BIND,
+                            BPF_CGROUP_INET6_BIND,        BPF_CGROUP_SOCK_OPS,      BPF_CGROUP_INET_EGRESS};
 
 std::vector<__u32> attached(const std::string& cgroup, bpf_attach_type hook) {
   const Fd fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -1,8 +1,8 @@
 // Without a living proxy the kernel takes connections straight to a healthy endpoint.
-#include <poll.h>
-
 #include <atomic>
 #include <set>
+
+#include <poll.h>
 
 #include "host.h"
 
@@ -72,7 +72,8 @@ TEST_F(Liveness, SpreadsOverHealthyEndpointsOnly) {
   for (const char* address : {"127.254.1.1:3000", "127.254.1.2:3000", "127.254.1.3:3000", "127.254.1.4:3000"}) {
     listeners.push_back(listener_on(at(address)));
   }
-  auto changed = std::make_shared<Service>(*service(10, 1, {"127.254.1.1:3000", "127.254.1.2:3000", "127.254.1.3:3000", "127.254.1.4:3000"}));
+  auto changed = std::make_shared<Service>(
+      *service(10, 1, {"127.254.1.1:3000", "127.254.1.2:3000", "127.254.1.3:3000", "127.254.1.4:3000"}));
   changed->endpoints[1].health = Health::unhealthy;
   changed->endpoints[3].health = Health::draining;
   snapshot.services[ServiceId(10)] = changed;
@@ -105,7 +106,8 @@ TEST_F(Liveness, NoDialMeetsHalfASetWhileItChanges) {
   ASSERT_EQ(child.hear(), "dialling");
   std::string result;
   for (int i = 0; result.empty(); ++i) {
-    serve(i % 2 == 0 ? std::vector<std::string>{"127.254.1.1:3000", "127.254.1.2:3000"} : std::vector<std::string>{"127.254.1.2:3000"});
+    serve(i % 2 == 0 ? std::vector<std::string>{"127.254.1.1:3000", "127.254.1.2:3000"}
+                     : std::vector<std::string>{"127.254.1.2:3000"});
     while (!nothing_waits(a)) accept_from(a);  // keeps the accept queues from filling up
     while (!nothing_waits(b)) accept_from(b);
     pollfd said{child.fd(), POLLIN, 0};

@@ -1,14 +1,14 @@
 // What the programs must not touch, and how they know where they are.
+#include <filesystem>
+
 #include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <linux/magic.h>
 #include <unistd.h>
-
-#include <filesystem>
 
 #include "host.h"
 #include "kernel/attachment.h"
@@ -60,7 +60,8 @@ TEST_F(Scope, KernelSocketsAreLeftAlone) {
   ASSERT_TRUE(agents);
   cw_config config{};
   socklen_t size = sizeof config.netns_cookie;
-  ASSERT_EQ(::getsockopt(udp_socket(AF_INET).get(), SOL_SOCKET, 71 /* SO_NETNS_COOKIE */, &config.netns_cookie, &size), 0);
+  ASSERT_EQ(::getsockopt(udp_socket(AF_INET).get(), SOL_SOCKET, 71 /* SO_NETNS_COOKIE */, &config.netns_cookie, &size),
+            0);
   config.agent_cgroup_id = agents->id;
   config.agent_level = agents->level;
   config.tasks_cgroup_id = ~0ull;
@@ -94,7 +95,8 @@ TEST_F(Scope, ADepthThatACgroupNamespaceHidesIsFound) {
   const std::string below = make_cgroup(root + "/container");
   const std::string says = in_cgroup(below, [&] {
     const std::string mount = "/mnt";  // a mount namespace of this process's own
-    if (::unshare(CLONE_NEWCGROUP | CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (::unshare(CLONE_NEWCGROUP | CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("none", mount.c_str(), "cgroup2", 0, nullptr) != 0) {
       return error_name(errno);
     }
@@ -116,14 +118,16 @@ TEST_F(Scope, BpffsIsMountedWhereThereIsNone) {
     const auto ensured = kernel::ensure_bpffs("/sys/fs/bpf/causeway");
     if (!ensured) return ensured.error().message();
     ::statfs("/sys/fs/bpf", &info);
-    return std::string(info.f_type == BPF_FS_MAGIC && kernel::ensure_bpffs("/sys/fs/bpf/causeway") ? "mounted" : "not mounted");
+    return std::string(info.f_type == BPF_FS_MAGIC && kernel::ensure_bpffs("/sys/fs/bpf/causeway") ? "mounted"
+                                                                                                   : "not mounted");
   });
   EXPECT_EQ(says, "mounted");
 }
 
 TEST_F(Scope, AnUnprivilegedProcessIsToldWhatItLacks) {
   const std::string says = in_cgroup(agent, [&] {
-    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) return std::string("still root");
+    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0)
+      return std::string("still root");
     const auto started = kernel::Plane::start(options());
     return started ? std::string("started") : started.error().message();
   });

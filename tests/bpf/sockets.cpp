@@ -1,12 +1,12 @@
 #include "sockets.h"
 
-#include <arpa/inet.h>
-#include <fmt/format.h>
-#include <poll.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <poll.h>
 
 namespace causeway::test {
 
@@ -30,7 +30,9 @@ sockaddr_storage sockaddr_for(const SocketAddress& address, int family, socklen_
   return storage;
 }
 
-std::string error_name(int code) { return code == 0 ? "ok" : strerrorname_np(code); }
+std::string error_name(int code) {
+  return code == 0 ? "ok" : strerrorname_np(code);
+}
 
 namespace {
 
@@ -56,9 +58,13 @@ std::string name_of(int fd) {
   return say(status, storage);
 }
 
-int family_of(const SocketAddress& address) { return address.ip.is_v4() ? AF_INET : AF_INET6; }
+int family_of(const SocketAddress& address) {
+  return address.ip.is_v4() ? AF_INET : AF_INET6;
+}
 
-Fd tcp_socket(int family, int protocol) { return Fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, protocol)); }
+Fd tcp_socket(int family, int protocol) {
+  return Fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, protocol));
+}
 
 Fd udp_socket(int family) {
   Fd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -114,8 +120,9 @@ std::string origin_of(const Fd& accepted) {
   std::array<std::uint8_t, 16> ip{};
   std::memcpy(ip.data(), origin.dst_addr, ip.size());
   return fmt::format("dst={} family={} service={} namespace={} client={}",
-                     SocketAddress{IpAddress::v6(ip), ntohs(origin.dst_port)}.to_string(), static_cast<int>(origin.family),
-                     origin.service_id, static_cast<std::int32_t>(origin.namespace_number), origin.client_id);
+                     SocketAddress{IpAddress::v6(ip), ntohs(origin.dst_port)}.to_string(),
+                     static_cast<int>(origin.family), origin.service_id,
+                     static_cast<std::int32_t>(origin.namespace_number), origin.client_id);
 }
 
 }  // namespace causeway::test

@@ -1,9 +1,9 @@
 #pragma once
 // Sockets as applications use them, told in words that a test compares.
+#include <string>
+
 #include <netinet/in.h>
 #include <sys/socket.h>
-
-#include <string>
 
 #include "base/fd.h"
 #include "base/ip.h"

@@ -1,8 +1,8 @@
 #include "kernel/attachment.h"
 
-#include <bpf/bpf.h>
-
 #include <cerrno>
+
+#include <bpf/bpf.h>
 
 #include "kernel/pins.h"
 
@@ -21,7 +21,8 @@ bool joins(int link_fd, const Program& program, const Cgroup& cgroup) {
 Error attach_error(int status, const Program& program, const Cgroup& cgroup) {
   Error error = errno_error(-status, "attach BPF program " + program.name + " to", cgroup.path);
   if (status == -EPERM) {
-    error.cause += "; another program is attached to this hook, or above it, in exclusive mode: `bpftool cgroup tree` shows it";
+    error.cause +=
+        "; another program is attached to this hook, or above it, in exclusive mode: `bpftool cgroup tree` shows it";
   }
   return error;
 }

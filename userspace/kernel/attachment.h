@@ -1,5 +1,6 @@
 #pragma once
-// One program on one cgroup, by a pinned link. Links run beside other programs there (multi mode) and never replace them.
+// One program on one cgroup, by a pinned link. Links run beside other programs there (multi mode) and never replace
+// them.
 #include <string>
 #include <vector>
 

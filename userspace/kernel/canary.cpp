@@ -1,5 +1,8 @@
 #include "kernel/canary.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -10,9 +13,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/fd.h"
 #include "causeway/abi/origin.h"
@@ -38,7 +38,8 @@ Result<Fd> listen_on_loopback(SocketAddress& bound) {
   Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_storage address{};
   socklen_t length = SocketAddress{IpAddress::v4(INADDR_LOOPBACK), 0}.to(address);
-  if (!listener || ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 || ::listen(listener.get(), 1) != 0 ||
+  if (!listener || ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+      ::listen(listener.get(), 1) != 0 ||
       ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &(length = sizeof address)) != 0) {
     return errno_error(errno, "listen for", "the canary");
   }
@@ -49,7 +50,9 @@ Result<Fd> listen_on_loopback(SocketAddress& bound) {
 /// A cgroup for the canary's short life.
 class CanaryCgroup {
  public:
-  explicit CanaryCgroup(std::string path) : path_(std::move(path)) { made_ = ::mkdir(path_.c_str(), 0755) == 0 || errno == EEXIST; }
+  explicit CanaryCgroup(std::string path) : path_(std::move(path)) {
+    made_ = ::mkdir(path_.c_str(), 0755) == 0 || errno == EEXIST;
+  }
   ~CanaryCgroup() {
     if (made_) ::rmdir(path_.c_str());
   }
@@ -98,7 +101,8 @@ Result<int> dial_from_cgroup(const std::string& cgroup_path, const SocketAddress
   return WEXITSTATUS(status);
 }
 
-Result<bool> canary_arrives(Map<cw_alias_key, cw_alias>& aliases, const IpPrefix& alias_v4, const std::string& parent_cgroup) {
+Result<bool> canary_arrives(Map<cw_alias_key, cw_alias>& aliases, const IpPrefix& alias_v4,
+                            const std::string& parent_cgroup) {
   const CanaryCgroup cgroup(parent_cgroup + "/canary");
   if (!cgroup) return errno_error(errno, "make cgroup", cgroup.path());
   SocketAddress listens_on;
@@ -106,7 +110,8 @@ Result<bool> canary_arrives(Map<cw_alias_key, cw_alias>& aliases, const IpPrefix
   if (!listener) return listener.error();
   const SocketAddress target{alias_v4.at((std::uint64_t{1} << (32 - alias_v4.length)) - 1), kCanaryPort};
   const cw_alias_key key{encode(target.ip), htons(target.port), IPPROTO_TCP, 0};
-  if (const Result<void> put = aliases.put(key, {0, CW_NAMESPACE_EVERY, htons(listens_on.port), 0}); !put) return put.error();
+  if (const Result<void> put = aliases.put(key, {0, CW_NAMESPACE_EVERY, htons(listens_on.port), 0}); !put)
+    return put.error();
   const Result<int> dialled = dial_from_cgroup(cgroup.path(), target);
   const Result<bool> erased = aliases.erase(key);
   if (!dialled) return dialled.error();

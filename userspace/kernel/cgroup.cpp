@@ -1,14 +1,14 @@
 #include "kernel/cgroup.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "kernel/cgroup_level.h"
 #include "kernel/plane.h"
@@ -68,7 +68,8 @@ Result<Cgroup> open_cgroup(const std::string& path) {
     return errno_error(errno, "stat cgroup", path);
   }
   if (fs.f_type != CGROUP2_SUPER_MAGIC) {
-    return make_error("open cgroup", path, "it is not a cgroup v2 directory; `causeway doctor` shows where cgroup v2 is mounted");
+    return make_error("open cgroup", path,
+                      "it is not a cgroup v2 directory; `causeway doctor` shows where cgroup v2 is mounted");
   }
   cgroup.id = stat.st_ino;  // a cgroup's id is its inode number since Linux 5.5
   const Result<std::uint32_t> level = level_of(path);

@@ -13,14 +13,15 @@ namespace causeway::kernel {
 struct Cgroup {
   std::string path;
   Fd fd;
-  std::uint64_t id = 0;  ///< as bpf_get_current_cgroup_id() gives it
+  std::uint64_t id = 0;     ///< as bpf_get_current_cgroup_id() gives it
   std::uint32_t level = 0;  ///< the hierarchy's root is 0, also where a cgroup namespace hides it
 };
 
 /// Opens `path`. Errors: it is missing, or not a cgroup v2 directory.
 Result<Cgroup> open_cgroup(const std::string& path);
 
-/// The cgroup v2 mount point in a /proc/PID/mountinfo: one that shows the whole hierarchy before a bind mount of a part.
+/// The cgroup v2 mount point in a /proc/PID/mountinfo: one that shows the whole hierarchy before a bind mount of a
+/// part.
 /// "" without one.
 std::string cgroup2_mount_in(std::istream& mountinfo);
 

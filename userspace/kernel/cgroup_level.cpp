@@ -1,12 +1,12 @@
 #include "kernel/cgroup_level.h"
 
-#include <bpf/bpf.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
+
+#include <bpf/bpf.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "kernel/insn.h"

@@ -1,9 +1,9 @@
 #include "kernel/encode.h"
 
-#include <arpa/inet.h>
-
 #include <array>
 #include <cstring>
+
+#include <arpa/inet.h>
 
 namespace causeway::kernel {
 
@@ -13,7 +13,9 @@ cw_address encode(const IpAddress& ip) {
   return address;
 }
 
-cw_socket_address encode(const SocketAddress& address) { return {encode(address.ip), htons(address.port), 0}; }
+cw_socket_address encode(const SocketAddress& address) {
+  return {encode(address.ip), htons(address.port), 0};
+}
 
 cw_address encode_mask(const IpPrefix& prefix) {
   std::array<std::uint8_t, 16> bytes{};
@@ -30,6 +32,8 @@ IpAddress decode(const cw_address& address) {
   return IpAddress::v6(bytes);
 }
 
-SocketAddress decode(const cw_socket_address& address) { return {decode(address.ip), ntohs(address.port)}; }
+SocketAddress decode(const cw_socket_address& address) {
+  return {decode(address.ip), ntohs(address.port)};
+}
 
 }  // namespace causeway::kernel

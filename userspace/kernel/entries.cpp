@@ -24,8 +24,8 @@ Entries<std::uint64_t, cw_workload> workload_entries(const Snapshot& snapshot) {
   Entries<std::uint64_t, cw_workload> entries;
   for (const auto& [task, workload] : snapshot.workloads) {
     if (workload.cgroup_id == 0) continue;
-    entries.insert_or_assign(workload.cgroup_id,
-                             cw_workload{workload.client.value, workload.namespace_number.value, encode(workload.address)});
+    entries.insert_or_assign(workload.cgroup_id, cw_workload{workload.client.value, workload.namespace_number.value,
+                                                             encode(workload.address)});
   }
   return entries;
 }
@@ -45,7 +45,8 @@ ServiceRows service_rows(const Service& service) {
   ServiceRows rows;
   for (const bool v4 : {true, false}) {
     for (const Endpoint& endpoint : service.endpoints) {
-      if (endpoint.health != Health::healthy || endpoint.address.port == 0 || endpoint.address.ip.is_v4() != v4) continue;
+      if (endpoint.health != Health::healthy || endpoint.address.port == 0 || endpoint.address.ip.is_v4() != v4)
+        continue;
       rows.slots.push_back(encode(endpoint.address));
     }
     if (v4) rows.v4_count = static_cast<std::uint32_t>(rows.slots.size());

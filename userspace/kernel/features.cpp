@@ -1,12 +1,12 @@
-// What this kernel gives, found by loading the smallest program or map that needs it: version numbers lie on kernels with
-// backports, and libbpf's own helper probe asks about program types only (it grants bpf_sk_lookup_tcp to sockops).
-#include <bpf/bpf.h>
-#include <bpf/btf.h>
-#include <unistd.h>
-
+// What this kernel gives, found by loading the smallest program or map that needs it: version numbers lie on kernels
+// with backports, and libbpf's own helper probe asks about program types only (it grants bpf_sk_lookup_tcp to sockops).
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "kernel/insn.h"
@@ -30,16 +30,25 @@ const Program kPass{insn::set(0, 1), insn::exit()};
 const Program kSetRetval{insn::set(1, -ECONNREFUSED), insn::call(BPF_FUNC_set_retval), insn::set(0, 0), insn::exit()};
 const Program kNetnsCookie{insn::call(BPF_FUNC_get_netns_cookie), insn::set(0, 1), insn::exit()};
 const Program kCurrentTask{insn::call(BPF_FUNC_get_current_task), insn::set(0, 1), insn::exit()};
-const Program kAncestor{insn::set(1, 1), insn::call(BPF_FUNC_get_current_ancestor_cgroup_id), insn::set(0, 1), insn::exit()};
+const Program kAncestor{insn::set(1, 1), insn::call(BPF_FUNC_get_current_ancestor_cgroup_id), insn::set(0, 1),
+                        insn::exit()};
 
 /// A helper on the context's socket, which may be absent: bpf_sock_addr has it at one place, bpf_sock_ops at another.
 Program on_socket(int offset, int helper) {
-  return {insn::load(BPF_DW, 1, 1, offset), insn::jump_equal(1, 0, 1), insn::call(helper), insn::set(0, 1), insn::exit()};
+  return {insn::load(BPF_DW, 1, 1, offset), insn::jump_equal(1, 0, 1), insn::call(helper), insn::set(0, 1),
+          insn::exit()};
 }
 
 Program storage_of_socket(int offset, int map_fd) {
-  return {insn::load(BPF_DW, 2, 1, offset), insn::jump_equal(2, 0, 5), insn::load_map(1, map_fd), insn::second_half(),
-          insn::set(3, 0), insn::set(4, 0), insn::call(BPF_FUNC_sk_storage_get), insn::set(0, 1), insn::exit()};
+  return {insn::load(BPF_DW, 2, 1, offset),
+          insn::jump_equal(2, 0, 5),
+          insn::load_map(1, map_fd),
+          insn::second_half(),
+          insn::set(3, 0),
+          insn::set(4, 0),
+          insn::call(BPF_FUNC_sk_storage_get),
+          insn::set(0, 1),
+          insn::exit()};
 }
 
 constexpr int kSockAddrSk = offsetof(bpf_sock_addr, sk);
@@ -117,36 +126,44 @@ std::vector<Feature> find_features() {
   const std::vector<ProgramProbe> probes{
       {"cgroup/connect4", address, BPF_CGROUP_INET4_CONNECT, kPass, "interception over IPv4"},
       {"cgroup/connect6", address, BPF_CGROUP_INET6_CONNECT, kPass, "interception over IPv6"},
-      {"cgroup/getpeername4", address, BPF_CGROUP_INET4_GETPEERNAME, kPass, "applications see what they dialled (IPv4)"},
-      {"cgroup/getpeername6", address, BPF_CGROUP_INET6_GETPEERNAME, kPass, "applications see what they dialled (IPv6)"},
+      {"cgroup/getpeername4", address, BPF_CGROUP_INET4_GETPEERNAME, kPass,
+       "applications see what they dialled (IPv4)"},
+      {"cgroup/getpeername6", address, BPF_CGROUP_INET6_GETPEERNAME, kPass,
+       "applications see what they dialled (IPv6)"},
       {"cgroup/sendmsg4", address, BPF_CGROUP_UDP4_SENDMSG, kPass, "DNS capture (IPv4)"},
       {"cgroup/sendmsg6", address, BPF_CGROUP_UDP6_SENDMSG, kPass, "DNS capture (IPv6)"},
       {"cgroup/recvmsg4", address, BPF_CGROUP_UDP4_RECVMSG, kPass, "DNS capture (IPv4)"},
       {"cgroup/recvmsg6", address, BPF_CGROUP_UDP6_RECVMSG, kPass, "DNS capture (IPv6)"},
       {"cgroup/bind4", address, BPF_CGROUP_INET4_BIND, kPass, "several tasks on one port (IPv4)"},
       {"cgroup/bind6", address, BPF_CGROUP_INET6_BIND, kPass, "several tasks on one port (IPv6)"},
-      {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass, "the proxy learns what was dialled"},
+      {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass,
+       "the proxy learns what was dialled"},
       {"sockops", ops, BPF_CGROUP_SOCK_OPS, kPass, "the proxy learns what was dialled; LISTEN of tasks"},
       {"cgroup_skb/egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPass, "DNS learns who asked"},
       {"bpf_set_retval in connect", address, BPF_CGROUP_INET4_CONNECT, kSetRetval,
        "refusals are ECONNREFUSED (without it EPERM)"},
-      {"network namespace cookie in connect", address, BPF_CGROUP_INET4_CONNECT, kNetnsCookie, "other namespaces are left alone"},
-      {"network namespace cookie in sockops", ops, BPF_CGROUP_SOCK_OPS, kNetnsCookie, "the proxy learns what was dialled"},
-      {"current task in connect", address, BPF_CGROUP_INET4_CONNECT, kCurrentTask, "kernel sockets (NFS, SMB) are left alone"},
+      {"network namespace cookie in connect", address, BPF_CGROUP_INET4_CONNECT, kNetnsCookie,
+       "other namespaces are left alone"},
+      {"network namespace cookie in sockops", ops, BPF_CGROUP_SOCK_OPS, kNetnsCookie,
+       "the proxy learns what was dialled"},
+      {"current task in connect", address, BPF_CGROUP_INET4_CONNECT, kCurrentTask,
+       "kernel sockets (NFS, SMB) are left alone"},
       {"ancestor cgroup in connect", address, BPF_CGROUP_INET4_CONNECT, kAncestor, "tasks are told apart"},
-      {"MPTCP sockets in connect", address, BPF_CGROUP_INET4_CONNECT, on_socket(kSockAddrSk, BPF_FUNC_skc_to_mptcp_sock),
-       "interception of MPTCP sockets"},
+      {"MPTCP sockets in connect", address, BPF_CGROUP_INET4_CONNECT,
+       on_socket(kSockAddrSk, BPF_FUNC_skc_to_mptcp_sock), "interception of MPTCP sockets"},
       {"MPTCP sockets in sockops", ops, BPF_CGROUP_SOCK_OPS, on_socket(kSockOpsSk, BPF_FUNC_skc_to_mptcp_sock),
        "interception of MPTCP sockets"},
       {"socket storage in connect", address, BPF_CGROUP_INET4_CONNECT, storage_of_socket(kSockAddrSk, storage.get()),
        "state of connections"},
-      {"socket storage in sockops", ops, BPF_CGROUP_SOCK_OPS, storage_of_socket(kSockOpsSk, storage.get()), "state of connections"},
+      {"socket storage in sockops", ops, BPF_CGROUP_SOCK_OPS, storage_of_socket(kSockOpsSk, storage.get()),
+       "state of connections"},
       {"socket storage in getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT,
        storage_of_socket(kSockoptSk, storage.get()), "the proxy learns what was dialled"},
   };
   for (const ProgramProbe& p : probes) features.push_back(probe(p));
   features.push_back(map_feature("ring buffer", BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0, "LISTEN of tasks"));
-  features.push_back(map_feature("memory-mapped array", BPF_MAP_TYPE_ARRAY, 4, 64, 1, BPF_F_MMAPABLE, "liveness of proxy and DNS"));
+  features.push_back(
+      map_feature("memory-mapped array", BPF_MAP_TYPE_ARRAY, 4, 64, 1, BPF_F_MMAPABLE, "liveness of proxy and DNS"));
   return features;
 }
 

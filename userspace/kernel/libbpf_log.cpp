@@ -1,10 +1,10 @@
 #include "kernel/libbpf_log.h"
 
-#include <bpf/libbpf.h>
-
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+
+#include <bpf/libbpf.h>
 
 namespace causeway::kernel {
 namespace {

@@ -1,9 +1,9 @@
 #include "kernel/map.h"
 
+#include <cerrno>
+
 #include <bpf/bpf.h>
 #include <fmt/format.h>
-
-#include <cerrno>
 
 namespace causeway::kernel {
 
@@ -14,10 +14,11 @@ Result<void> RawMap::put_bytes(const void* key, const void* value) {
   const int status = bpf_map_update_elem(fd(), key, value, BPF_ANY);
   if (status == 0) return {};
   if (status == -E2BIG) {
-    Error full = make_error("write to BPF map", name_,
-                            fmt::format("it is full: it holds {} {}, its limit; what was there stays in force, what did not "
-                                        "fit is not served; delete some, or describe fewer on this host",
-                                        limit_, holds_));
+    Error full =
+        make_error("write to BPF map", name_,
+                   fmt::format("it is full: it holds {} {}, its limit; what was there stays in force, what did not "
+                               "fit is not served; delete some, or describe fewer on this host",
+                               limit_, holds_));
     full.code = E2BIG;
     return full;
   }

@@ -1,14 +1,14 @@
 #include "kernel/object.h"
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-
-#include <cerrno>
-#include <cstring>
-#include <memory>
 
 #include "causeway.skel.h"
 #include "kernel/libbpf_log.h"
@@ -37,7 +37,9 @@ bool fits(int pinned_fd, const bpf_map* map) {
          info.map_flags == bpf_map__map_flags(map);
 }
 
-bool is_shared(const bpf_map* map) { return !bpf_map__is_internal(map); }  // .rodata is each load's own
+bool is_shared(const bpf_map* map) {
+  return !bpf_map__is_internal(map);
+}  // .rodata is each load's own
 
 /// Takes over the maps that an earlier agent pinned.
 Result<void> reuse_maps(bpf_object* object, const std::string& directory, std::vector<std::string>& replaced) {
@@ -53,7 +55,8 @@ Result<void> reuse_maps(bpf_object* object, const std::string& directory, std::v
       replaced.emplace_back(bpf_map__name(map));
       continue;
     }
-    if (const int status = bpf_map__reuse_fd(map, pinned->get()); status < 0) return errno_error(-status, "reuse BPF map", path);
+    if (const int status = bpf_map__reuse_fd(map, pinned->get()); status < 0)
+      return errno_error(-status, "reuse BPF map", path);
   }
   return {};
 }

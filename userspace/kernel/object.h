@@ -1,11 +1,11 @@
 #pragma once
-// The BPF object: configured, loaded with the maps that an earlier agent pinned, and taken apart into descriptors. libbpf's
-// view of it (ELF, BTF) is freed again: it would stay the agent's largest allocation.
-#include <linux/bpf.h>
-
+// The BPF object: configured, loaded with the maps that an earlier agent pinned, and taken apart into descriptors.
+// libbpf's view of it (ELF, BTF) is freed again: it would stay the agent's largest allocation.
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <linux/bpf.h>
 
 #include "base/fd.h"
 #include "base/result.h"

@@ -1,15 +1,15 @@
 #include "kernel/pins.h"
 
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
-#include <system_error>
 
 #include "causeway/abi/config.h"
 #include "kernel/plane.h"
@@ -57,9 +57,13 @@ Result<void> remove_directory(const fs::path& directory, bool are_links, std::ve
 
 }  // namespace
 
-std::string links_directory(const std::string& pin_root) { return pin_root + "/links"; }
+std::string links_directory(const std::string& pin_root) {
+  return pin_root + "/links";
+}
 
-std::string maps_directory(const std::string& pin_root) { return fmt::format("{}/maps-{}", pin_root, CW_ABI_VERSION); }
+std::string maps_directory(const std::string& pin_root) {
+  return fmt::format("{}/maps-{}", pin_root, CW_ABI_VERSION);
+}
 
 Result<void> make_pin_directories(const std::string& pin_root) {
   if (Result<void> made = make_directory(links_directory(pin_root)); !made) return made;
@@ -99,8 +103,9 @@ Result<void> ensure_bpffs(const std::string& pin_root) {
   if (!there) return there.error();
   if (*there) return {};
   if (pin_root != kBpffs && !pin_root.starts_with(std::string(kBpffs) + "/")) {
-    return make_error("use pin root", pin_root,
-                      "it is not on a bpffs; mount one there (`mount -t bpf bpf DIRECTORY`) or choose a directory under /sys/fs/bpf");
+    return make_error(
+        "use pin root", pin_root,
+        "it is not on a bpffs; mount one there (`mount -t bpf bpf DIRECTORY`) or choose a directory under /sys/fs/bpf");
   }
   if (::mount("bpf", kBpffs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
     return errno_error(errno, "mount bpffs on", kBpffs);
@@ -117,7 +122,8 @@ Result<std::vector<std::string>> detach(const std::string& pin_root) {
   if (!*there) return make_error("detach", pin_root, "it is not on a bpffs, so nothing of an agent is pinned there");
   // Links first: a program must not meet a map that is gone from its fellows.
   if (fs::exists(links_directory(pin_root), error)) {
-    if (const Result<void> gone = remove_directory(links_directory(pin_root), true, removed); !gone) return gone.error();
+    if (const Result<void> gone = remove_directory(links_directory(pin_root), true, removed); !gone)
+      return gone.error();
   }
   std::vector<fs::path> directories;
   for (const auto& entry : fs::directory_iterator(pin_root, error)) directories.push_back(entry.path());

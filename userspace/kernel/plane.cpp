@@ -1,13 +1,13 @@
 #include "kernel/plane.h"
 
-#include <bpf/libbpf.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "kernel/attachment.h"
@@ -44,9 +44,9 @@ struct Cgroups {
 
 Result<Cgroups> open_cgroups(const PlaneOptions& options) {
   Cgroups cgroups;
-  for (const auto& [path, into] : {std::pair{&options.attach_cgroup, &cgroups.attach},
-                                   std::pair{&options.agent_cgroup, &cgroups.agent},
-                                   std::pair{&options.tasks_cgroup, &cgroups.tasks}}) {
+  for (const auto& [path, into] :
+       {std::pair{&options.attach_cgroup, &cgroups.attach}, std::pair{&options.agent_cgroup, &cgroups.agent},
+        std::pair{&options.tasks_cgroup, &cgroups.tasks}}) {
     Result<Cgroup> cgroup = open_cgroup(*path);
     if (!cgroup) return cgroup.error();
     *into = std::move(*cgroup);
@@ -141,7 +141,8 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.pin_root);
   if (!object) return object.error();
   state->object = std::move(*object);
-  for (const std::string& name : state->object.replaced) log::warn("BPF map {} of an earlier agent does not fit and starts empty", name);
+  for (const std::string& name : state->object.replaced)
+    log::warn("BPF map {} of an earlier agent does not fit and starts empty", name);
   if (const Result<void> read = state->sync.adopt(); !read) return read.error();
   if (const Result<void> done = state->open_shared_memory(); !done) return done.error();
   if (const Result<void> done = state->attach(*cgroups); !done) {
@@ -168,11 +169,17 @@ void Plane::publish(SnapshotPtr snapshot) {
   state_->acknowledged.store(snapshot->revision.value, std::memory_order_release);
 }
 
-Revision Plane::acknowledged() const { return Revision(state_->acknowledged.load(std::memory_order_acquire)); }
+Revision Plane::acknowledged() const {
+  return Revision(state_->acknowledged.load(std::memory_order_acquire));
+}
 
-std::optional<Error> Plane::last_error() const { return state_->last_error; }
+std::optional<Error> Plane::last_error() const {
+  return state_->last_error;
+}
 
-int Plane::events_fd() const { return ring_buffer__epoll_fd(state_->events); }
+int Plane::events_fd() const {
+  return ring_buffer__epoll_fd(state_->events);
+}
 
 void Plane::drain_events(const std::function<void(const ListenEvent&)>& on_listen) {
   state_->on_listen = &on_listen;
@@ -186,12 +193,17 @@ std::optional<UdpPeer> Plane::udp_peer(const SocketAddress& source) const {
   return UdpPeer{NamespaceNumber((*peer)->namespace_number), ClientId((*peer)->client_id), decode((*peer)->resolver)};
 }
 
-int Plane::heartbeat_fd() const { return state_->object.maps.heartbeat.fd(); }
+int Plane::heartbeat_fd() const {
+  return state_->object.maps.heartbeat.fd();
+}
 
-cw_heartbeat* Plane::heartbeat() const { return state_->heartbeat; }
+cw_heartbeat* Plane::heartbeat() const {
+  return state_->heartbeat;
+}
 
 Result<bool> Plane::verify_interception() {
-  const std::string parent = std::filesystem::path(state_->options.tasks_cgroup).lexically_normal().parent_path().string();
+  const std::string parent =
+      std::filesystem::path(state_->options.tasks_cgroup).lexically_normal().parent_path().string();
   return canary_arrives(state_->object.maps.aliases, state_->options.alias_v4,
                         is_below(parent, state_->options.attach_cgroup) ? parent : state_->options.attach_cgroup);
 }

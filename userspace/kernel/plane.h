@@ -16,13 +16,13 @@ namespace causeway::kernel {
 
 struct PlaneOptions {
   std::string pin_root = "/sys/fs/bpf/causeway";  ///< bpffs is mounted if its parent is not one
-  std::string attach_cgroup;   ///< absolute path of the cgroup v2 directory to attach to: usually the mount's root
-  std::string agent_cgroup;    ///< absolute path; its processes are exempt, and get the getsockopt hook
-  std::string tasks_cgroup;    ///< absolute path; a task's cgroup is a child of it
-  IpPrefix alias_v4;           ///< 127.255.0.0/16
-  IpPrefix alias_v6;           ///< 100::/64
-  SocketAddress proxy_v4, proxy_v6;  ///< outbound listeners in the agent's network namespace
-  SocketAddress dns_v4, dns_v6;      ///< the agent's DNS (UDP and TCP)
+  std::string attach_cgroup;  ///< absolute path of the cgroup v2 directory to attach to: usually the mount's root
+  std::string agent_cgroup;   ///< absolute path; its processes are exempt, and get the getsockopt hook
+  std::string tasks_cgroup;   ///< absolute path; a task's cgroup is a child of it
+  IpPrefix alias_v4;          ///< 127.255.0.0/16
+  IpPrefix alias_v6;          ///< 100::/64
+  SocketAddress proxy_v4, proxy_v6;  ///< outbound listeners in the agent's network namespace; v6 port 0 where IPv6 is off
+  SocketAddress dns_v4, dns_v6;      ///< the agent's DNS (UDP and TCP); port 0: that family's queries are not captured
   bool capture_dns = true;
 };
 
@@ -34,14 +34,14 @@ struct ListenEvent {
 struct UdpPeer {
   NamespaceNumber namespace_number;
   ClientId client;
-  SocketAddress resolver;  ///< as dialled
+  SocketAddress resolver;  ///< as dialled; port 0: the agent's DNS itself was dialled (a connection's origin says so too)
 };
 
 struct Feature {
-  std::string name;       ///< "cgroup/connect4", "sk_storage in sockops", ...
+  std::string name;  ///< "cgroup/connect4", "sk_storage in sockops", ...
   bool available = false;
-  std::string enables;    ///< what it turns on, for people
-  std::string detail;     ///< the kernel's or verifier's words where it is missing
+  std::string enables;  ///< what it turns on, for people
+  std::string detail;   ///< the kernel's or verifier's words where it is missing
 };
 
 /// Finds the cgroup v2 mount, hybrid mounts too (/proc/self/mountinfo).
@@ -75,7 +75,7 @@ class Plane final : public SnapshotSink {
   /// Who sent a DNS query from this source address (cgroup_skb/egress published it), if it was captured.
   std::optional<UdpPeer> udp_peer(const SocketAddress& source) const;
 
-  int heartbeat_fd() const;  ///< BPF_F_MMAPABLE array of one cw_heartbeat, for the proxy
+  int heartbeat_fd() const;         ///< BPF_F_MMAPABLE array of one cw_heartbeat, for the proxy
   cw_heartbeat* heartbeat() const;  ///< this process's mapping
 
   /// Dials a canary alias from a child cgroup: true if the kernel took it to `expected` (a listener of ours).

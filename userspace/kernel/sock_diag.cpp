@@ -1,4 +1,8 @@
 // Which sockets listen, asked by NETLINK_SOCK_DIAG (sock_diag(7)).
+#include <array>
+#include <cerrno>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -6,10 +10,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 
 #include "base/fd.h"
 #include "kernel/plane.h"
@@ -60,25 +60,30 @@ Result<bool> is_listening(const SocketAddress& address) {
   if (!netlink) return errno_error(errno, "open netlink socket for", "sock_diag");
   ::setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof kAnswerWithin);
   const Request request = request_for(address);
-  if (::send(netlink.get(), &request, sizeof request, 0) < 0) return errno_error(errno, "ask sock_diag about", address.to_string());
+  if (::send(netlink.get(), &request, sizeof request, 0) < 0)
+    return errno_error(errno, "ask sock_diag about", address.to_string());
   alignas(nlmsghdr) std::array<char, 4096> buffer{};
   const ssize_t length = ::recv(netlink.get(), buffer.data(), buffer.size(), 0);
   if (length < 0) return errno_error(errno, "read sock_diag's answer about", address.to_string());
   const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data());
-  if (!NLMSG_OK(header, static_cast<std::size_t>(length))) return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
+  if (!NLMSG_OK(header, static_cast<std::size_t>(length)))
+    return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
   const auto* payload = buffer.data() + NLMSG_HDRLEN;
   if (header->nlmsg_type == NLMSG_ERROR) {
     nlmsgerr error{};
-    if (header->nlmsg_len < NLMSG_LENGTH(sizeof error)) return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
+    if (header->nlmsg_len < NLMSG_LENGTH(sizeof error))
+      return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
     std::memcpy(&error, payload, sizeof error);
     if (error.error == -ENOENT) return false;
     return errno_error(-error.error, "ask sock_diag about", address.to_string());
   }
   inet_diag_msg answer{};
-  if (header->nlmsg_len < NLMSG_LENGTH(sizeof answer)) return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
+  if (header->nlmsg_len < NLMSG_LENGTH(sizeof answer))
+    return errno_error(EPROTO, "read sock_diag's answer about", address.to_string());
   std::memcpy(&answer, payload, sizeof answer);
   // The kernel finds what would get a connection to the address: a wildcard listener too, which is another's.
-  return answer.idiag_state == kTcpListen && ntohs(answer.id.idiag_sport) == address.port && source_of(answer) == address.ip;
+  return answer.idiag_state == kTcpListen && ntohs(answer.id.idiag_sport) == address.port &&
+         source_of(answer) == address.ip;
 }
 
 }  // namespace causeway::kernel

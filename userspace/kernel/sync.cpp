@@ -18,7 +18,7 @@ class FirstError {
 };
 
 bool same(const std::vector<cw_socket_address>& a, const std::vector<cw_socket_address>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(cw_socket_address)) == 0;
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), KeyBytes<cw_socket_address>{});
 }
 
 }  // namespace
@@ -40,7 +40,8 @@ Result<void> Sync::adopt() {
   }
   for (const auto& [key, value] : *rows) {
     const auto service = services_.find(key.service_id);
-    if (service != services_.end() && key.generation == service->second.generation && key.slot < service->second.slots.size()) {
+    if (service != services_.end() && key.generation == service->second.generation &&
+        key.slot < service->second.slots.size()) {
       service->second.slots[key.slot] = value;
     } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {  // an agent died between flip and removal
       error += Result<void>(gone.error());
@@ -128,7 +129,8 @@ Result<void> Sync::remove_services(const Snapshot& snapshot) {
 Result<void> Sync::erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count) {
   FirstError error;
   for (std::uint32_t slot = 0; slot < count; ++slot) {
-    if (const Result<bool> gone = maps_.endpoints.erase({id, generation, slot}); !gone) error += Result<void>(gone.error());
+    if (const Result<bool> gone = maps_.endpoints.erase({id, generation, slot}); !gone)
+      error += Result<void>(gone.error());
   }
   return error.result();
 }

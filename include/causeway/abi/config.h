@@ -7,11 +7,11 @@
 #define CW_ABI_VERSION 1
 
 struct cw_config {
-  __u64 netns_cookie;    /* SO_NETNS_COOKIE of the served network namespace */
-  __u64 agent_cgroup_id; /* its processes, in sub-cgroups too, are exempt */
-  __u64 tasks_cgroup_id; /* a task's cgroup is a child of it */
-  __u32 agent_level;     /* depth of the agent's cgroup; the hierarchy's root is 0 */
-  __u32 tasks_level;     /* depth of the tasks' parent */
+  __u64 netns_cookie;                             /* SO_NETNS_COOKIE of the served network namespace */
+  __u64 agent_cgroup_id;                          /* its processes, in sub-cgroups too, are exempt */
+  __u64 tasks_cgroup_id;                          /* a task's cgroup is a child of it */
+  __u32 agent_level;                              /* depth of the agent's cgroup; the hierarchy's root is 0 */
+  __u32 tasks_level;                              /* depth of the tasks' parent */
   struct cw_address alias_v4_base, alias_v4_mask; /* in the v4-mapped form */
   struct cw_address alias_v6_base, alias_v6_mask;
   struct cw_socket_address proxy_v4, proxy_v6, dns_v4, dns_v6; /* port 0: not there */

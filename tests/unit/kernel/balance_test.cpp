@@ -1,9 +1,9 @@
 // The choice of an endpoint: the lines that the BPF programs compile.
 #include "../../../bpf/lib/balance.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 

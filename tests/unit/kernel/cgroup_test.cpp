@@ -1,8 +1,8 @@
 #include "kernel/cgroup.h"
 
-#include <gtest/gtest.h>
-
 #include <sstream>
+
+#include <gtest/gtest.h>
 
 namespace causeway::kernel {
 namespace {
@@ -15,14 +15,18 @@ struct Case {
 
 TEST(Cgroup2Mount, IsFoundWhereverItIs) {
   for (const Case& c : {
-           Case{"unified", "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n", "/sys/fs/cgroup"},
+           Case{"unified", "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+                "/sys/fs/cgroup"},
            Case{"hybrid",
                 "30 23 0:26 / /sys/fs/cgroup ro shared:4 - tmpfs tmpfs ro\n"
                 "31 30 0:27 / /sys/fs/cgroup/unified rw shared:5 - cgroup2 cgroup2 rw\n"
                 "32 30 0:28 / /sys/fs/cgroup/systemd rw shared:6 - cgroup cgroup rw,name=systemd\n",
                 "/sys/fs/cgroup/unified"},
-           Case{"no tags, several tags", "30 23 0:26 / /a rw - tmpfs x rw\n31 30 0:27 / /b rw shared:5 master:2 - cgroup2 none rw\n", "/b"},
-           Case{"a part first", "31 30 0:27 /docker/x /part rw - cgroup2 none rw\n32 30 0:27 / /whole rw - cgroup2 none rw\n", "/whole"},
+           Case{"no tags, several tags",
+                "30 23 0:26 / /a rw - tmpfs x rw\n31 30 0:27 / /b rw shared:5 master:2 - cgroup2 none rw\n", "/b"},
+           Case{"a part first",
+                "31 30 0:27 /docker/x /part rw - cgroup2 none rw\n32 30 0:27 / /whole rw - cgroup2 none rw\n",
+                "/whole"},
            Case{"only a part", "31 30 0:27 /docker/x /part rw - cgroup2 none rw\n", "/part"},
            Case{"a path with a space", "31 30 0:27 / /mnt/c\\040v2\\134 rw - cgroup2 none rw\n", "/mnt/c v2\\"},
            Case{"v1 only", "32 30 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup2 rw\n", ""},

@@ -32,12 +32,13 @@ bool kernel_finds(const IpPrefix& prefix, const IpAddress& ip) {
 }
 
 TEST(EncodeMask, FindsWhatThePrefixContains) {
-  for (const char* prefix_text : {"127.255.0.0/16", "10.0.0.0/8", "0.0.0.0/0", "192.0.2.7/32", "192.0.2.128/25", "100::/64",
-                                  "2001:db8::/33", "::1/128", "::/0"}) {
+  for (const char* prefix_text : {"127.255.0.0/16", "10.0.0.0/8", "0.0.0.0/0", "192.0.2.7/32", "192.0.2.128/25",
+                                  "100::/64", "2001:db8::/33", "::1/128", "::/0"}) {
     const IpPrefix prefix = IpPrefix::parse(prefix_text).value();
-    for (const char* text : {"127.255.0.0", "127.255.255.255", "127.254.255.255", "128.0.0.0", "10.255.0.1", "192.0.2.7",
-                             "192.0.2.6", "192.0.2.127", "192.0.2.128", "100::", "100::ffff:ffff:ffff:ffff", "100:0:0:1::",
-                             "2001:db8:7fff::1", "2001:db8:8000::1", "::1", "::2", "::"}) {
+    for (const char* text :
+         {"127.255.0.0", "127.255.255.255", "127.254.255.255", "128.0.0.0", "10.255.0.1", "192.0.2.7", "192.0.2.6",
+          "192.0.2.127", "192.0.2.128", "100::", "100::ffff:ffff:ffff:ffff", "100:0:0:1::", "2001:db8:7fff::1",
+          "2001:db8:8000::1", "::1", "::2", "::"}) {
       const IpAddress ip = IpAddress::parse(text).value();
       // ::/0 is the one prefix that holds the mapped addresses in the kernel's form; nobody may configure it.
       if (prefix.length == 0 && !prefix.base.is_v4()) continue;

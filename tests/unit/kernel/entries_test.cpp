@@ -9,7 +9,9 @@
 namespace causeway::kernel {
 namespace {
 
-SocketAddress at(const char* text) { return SocketAddress::parse(text).value(); }
+SocketAddress at(const char* text) {
+  return SocketAddress::parse(text).value();
+}
 
 Endpoint endpoint(const char* address, Health health = Health::healthy) {
   Endpoint made;

@@ -1,11 +1,11 @@
 // What can be said of pins without BPF; the rest is in tests/bpf.
 #include "kernel/pins.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 #include "kernel/plane.h"
 
@@ -47,7 +47,9 @@ TEST(Pins, APinRootElsewhereIsRefusedWithAdvice) {
   EXPECT_NE(ensured.error().message().find("mount -t bpf"), std::string::npos) << ensured.error().message();
 }
 
-TEST(Pins, UnpinningWhatIsGoneIsNoError) { EXPECT_TRUE(unpin("/tmp/cw-nothing-here")); }
+TEST(Pins, UnpinningWhatIsGoneIsNoError) {
+  EXPECT_TRUE(unpin("/tmp/cw-nothing-here"));
+}
 
 TEST(Pins, MapsOfAnotherVersionLieElsewhere) {
   EXPECT_EQ(maps_directory("/x").find("/x/maps-"), 0u);
