@@ -1,9 +1,9 @@
 #include "control/aliases.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <map>
+
+#include <fmt/core.h>
 
 #include "base/ip.h"
 #include "control/ecs_find.h"
@@ -20,7 +20,9 @@ bool all_digits(std::string_view text) {
 }  // namespace
 
 std::string unusable_dns_name(std::string_view name) {
-  const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'; };
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+  };
   if (name.empty()) return "is empty; leave it out for discoveryName.namespace";
   if (!std::all_of(name.begin(), name.end(), allowed)) {
     return "has other characters than a-z, 0-9, \"_\", \"-\" and \".\"; write it in lower case";
@@ -62,10 +64,13 @@ Checked<> check_aliases(const State& state, const NamespaceRecord& space, const 
         const auto [holder, fresh] = taken.try_emplace({name, *entry.alias_port}, Holder{other.service, &entry});
         if (fresh || other.service != &service) continue;
         const auto& owner = *holder->second.service;
-        const auto of_cluster = owner.cluster == service.cluster ? std::string() : fmt::format(" of cluster \"{}\"", owner.cluster);
+        const auto of_cluster =
+            owner.cluster == service.cluster ? std::string() : fmt::format(" of cluster \"{}\"", owner.cluster);
         return invalid_parameter(fmt::format(
-            "alias \"{}:{}\" in namespace \"{}\" is already taken by service \"{}\"{} (discovery name \"{}\"); choose another "
-            "dnsName or port", name, *entry.alias_port, space.name, owner.name, of_cluster, holder->second.entry->discovery_name));
+            "alias \"{}:{}\" in namespace \"{}\" is already taken by service \"{}\"{} (discovery name \"{}\"); choose "
+            "another "
+            "dnsName or port",
+            name, *entry.alias_port, space.name, owner.name, of_cluster, holder->second.entry->discovery_name));
       }
     }
   }

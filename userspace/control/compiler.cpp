@@ -34,13 +34,14 @@ AppProtocol protocol_of(const ConnectEntry* entry) {
 }
 
 void set_timeouts(Service& service, const ConnectEntry* entry) {
-  // Of a connection whose protocol is still to be recognised the idle time is TCP's: a database's connection must not end
-  // after five minutes because it could have been HTTP.
+  // Of a connection whose protocol is still to be recognised the idle time is TCP's: a database's connection must not
+  // end after five minutes because it could have been HTTP.
   service.idle_timeout = service.protocol == AppProtocol::detect ? std::chrono::milliseconds(kTcpIdle) : kHttpIdle;
   service.per_request_timeout = kPerRequest;
   if (entry == nullptr) return;
   if (entry->idle_timeout_seconds) service.idle_timeout = std::chrono::seconds(*entry->idle_timeout_seconds);
-  if (entry->per_request_timeout_seconds) service.per_request_timeout = std::chrono::seconds(*entry->per_request_timeout_seconds);
+  if (entry->per_request_timeout_seconds)
+    service.per_request_timeout = std::chrono::seconds(*entry->per_request_timeout_seconds);
 }
 
 /// The previous snapshot's pointer where it holds the same, else a new one.
@@ -120,7 +121,8 @@ class Compiler {
     service.discovery_name = record.name;
     service.protocol = protocol_of(entry);
     set_timeouts(service, entry);
-    out_->services[record.number] = shared(std::move(service), record.number, previous_ ? &previous_->services : nullptr);
+    out_->services[record.number] =
+        shared(std::move(service), record.number, previous_ ? &previous_->services : nullptr);
   }
 
   void add_aliases(const Connected& connected) {
@@ -163,8 +165,13 @@ class Compiler {
         const auto service = services->second.find(task.service);
         if (service == services->second.end()) continue;
         const auto space = state_.namespaces.find(service->second.service_connect_namespace);
-        out_->workloads[id] = {service->second.number, id, task.service, task.cgroup_id,
-                               space == state_.namespaces.end() ? kNoNamespace : space->second.number, task.address, task.ports};
+        out_->workloads[id] = {service->second.number,
+                               id,
+                               task.service,
+                               task.cgroup_id,
+                               space == state_.namespaces.end() ? kNoNamespace : space->second.number,
+                               task.address,
+                               task.ports};
       }
     }
   }

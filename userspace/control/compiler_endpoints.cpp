@@ -68,8 +68,9 @@ CloudMapName cloud_map_name(const ServiceRecord& service, const NamespaceRecord&
   }
   for (const auto& [id, instance] : instances) {
     if (instance.draining) continue;
-    out.instances.push_back({id, std::string(attribute(instance, "AWS_INSTANCE_CNAME")), address(instance, "AWS_INSTANCE_IPV4"),
-                             address(instance, "AWS_INSTANCE_IPV6"), port_of(instance), health_of(instance) == Health::healthy});
+    out.instances.push_back({id, std::string(attribute(instance, "AWS_INSTANCE_CNAME")),
+                             address(instance, "AWS_INSTANCE_IPV4"), address(instance, "AWS_INSTANCE_IPV6"),
+                             port_of(instance), health_of(instance) == Health::healthy});
   }
   return out;
 }

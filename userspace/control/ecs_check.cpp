@@ -1,8 +1,8 @@
 #include "control/ecs_check.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 namespace causeway::control {
 namespace {
@@ -30,7 +30,8 @@ Checked<> check_text(const json::value& value, const Member& member, const std::
   if (string == nullptr) return wrong_type(path, "a string");
   const std::string_view given(string->data(), string->size());
   if (static_cast<std::int64_t>(given.size()) > member.max) {
-    return invalid_parameter(fmt::format("{} has {} characters; at most {} are allowed", path, given.size(), member.max));
+    return invalid_parameter(
+        fmt::format("{} has {} characters; at most {} are allowed", path, given.size(), member.max));
   }
   if (given.empty() && member.needed && member.min > 0) return invalid_parameter(fmt::format("{} is empty", path));
   if (!member.choices.empty() && !is_choice(member.choices, given)) {
@@ -68,8 +69,10 @@ Checked<> check_list(const json::value& value, const Member& member, const std::
 
 Checked<> check_member(const json::value& value, const Member& member, const std::string& path) {
   switch (member.kind) {
-    case Kind::text: return check_text(value, member, path);
-    case Kind::integer: return check_integer(value, member, path);
+    case Kind::text:
+      return check_text(value, member, path);
+    case Kind::integer:
+      return check_integer(value, member, path);
     case Kind::boolean:
       if (!value.is_bool()) return wrong_type(path, "true or false");
       return {};
@@ -81,7 +84,8 @@ Checked<> check_member(const json::value& value, const Member& member, const std
       return {};
     case Kind::texts:
     case Kind::objects:
-    case Kind::any_list: return check_list(value, member, path);
+    case Kind::any_list:
+      return check_list(value, member, path);
   }
   return {};
 }
@@ -93,10 +97,18 @@ const json::value* find(const json::object& input, std::string_view name) {
 
 }  // namespace
 
-ApiError refusal(std::string type, std::string message) { return ApiError{400, std::move(type), std::move(message), {}}; }
-ApiError invalid_parameter(std::string message) { return refusal("InvalidParameterException", std::move(message)); }
-ApiError client_exception(std::string message) { return refusal("ClientException", std::move(message)); }
-ApiError unsupported_feature(std::string message) { return refusal("UnsupportedFeatureException", std::move(message)); }
+ApiError refusal(std::string type, std::string message) {
+  return ApiError{400, std::move(type), std::move(message), {}};
+}
+ApiError invalid_parameter(std::string message) {
+  return refusal("InvalidParameterException", std::move(message));
+}
+ApiError client_exception(std::string message) {
+  return refusal("ClientException", std::move(message));
+}
+ApiError unsupported_feature(std::string message) {
+  return refusal("UnsupportedFeatureException", std::move(message));
+}
 
 Member Member::required() const {
   auto copy = *this;
@@ -110,18 +122,30 @@ Member Member::one_of(std::string_view words) const {
   return copy;
 }
 
-Member text(std::string_view name, std::int64_t max_length) { return {name, Kind::text, 1, max_length}; }
-Member integer(std::string_view name, std::int64_t min, std::int64_t max) { return {name, Kind::integer, min, max}; }
-Member boolean(std::string_view name) { return {name, Kind::boolean}; }
+Member text(std::string_view name, std::int64_t max_length) {
+  return {name, Kind::text, 1, max_length};
+}
+Member integer(std::string_view name, std::int64_t min, std::int64_t max) {
+  return {name, Kind::integer, min, max};
+}
+Member boolean(std::string_view name) {
+  return {name, Kind::boolean};
+}
 Member object(std::string_view name, const Shape& shape) {
   return {name, Kind::object, 0, std::numeric_limits<std::int64_t>::max(), &shape};
 }
 Member objects(std::string_view name, const Shape& shape, std::int64_t max_entries) {
   return {name, Kind::objects, 0, max_entries, &shape};
 }
-Member texts(std::string_view name, std::int64_t max_entries) { return {name, Kind::texts, 0, max_entries}; }
-Member any_list(std::string_view name) { return {name, Kind::any_list}; }
-Member any_object(std::string_view name) { return {name, Kind::any_object}; }
+Member texts(std::string_view name, std::int64_t max_entries) {
+  return {name, Kind::texts, 0, max_entries};
+}
+Member any_list(std::string_view name) {
+  return {name, Kind::any_list};
+}
+Member any_object(std::string_view name) {
+  return {name, Kind::any_object};
+}
 
 Checked<> check_shape(const json::object& input, const Shape& shape, const std::string& path) {
   for (const auto& member : shape) {
@@ -136,7 +160,9 @@ Checked<> check_shape(const json::object& input, const Shape& shape, const std::
   return {};
 }
 
-bool has(const json::object& input, std::string_view name) { return find(input, name) != nullptr; }
+bool has(const json::object& input, std::string_view name) {
+  return find(input, name) != nullptr;
+}
 
 std::string text_of(const json::object& input, std::string_view name) {
   const auto* value = find(input, name);
@@ -206,8 +232,10 @@ Handler handler(const Shape& shape, CheckedHandler run) {
       return result;
     }
     auto answer = run(call, input);
-    if (answer) result.body = std::move(*answer);
-    else result.error = answer.error();
+    if (answer)
+      result.body = std::move(*answer);
+    else
+      result.error = answer.error();
     return result;
   };
 }

@@ -1,14 +1,14 @@
 #pragma once
 // Reads the input of an ECS operation: its shape is checked once against a table, then members are read without checks.
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/system/result.hpp>
-
 #include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/system/result.hpp>
 
 #include "control/call.h"
 

@@ -1,7 +1,7 @@
 // CreateCluster, DescribeClusters, ListClusters, UpdateCluster, DeleteCluster.
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 #include "control/ecs_operations.h"
@@ -70,13 +70,16 @@ Checked<std::string> default_namespace(Call& call, const json::object& input) {
   if (reference.empty()) return std::string();
   if (const auto* found = call.state.find_namespace(reference)) return found->arn;
   if (reference.starts_with("arn:")) {
-    return refusal("NamespaceNotFoundException",
-                   fmt::format("There is no namespace with the ARN \"{}\"; list-namespaces shows those that exist", reference));
+    return refusal(
+        "NamespaceNotFoundException",
+        fmt::format("There is no namespace with the ARN \"{}\"; list-namespaces shows those that exist", reference));
   }
   const bool printable = std::all_of(reference.begin(), reference.end(), [](char c) { return c > ' ' && c <= '~'; });
   if (!printable || reference.find_first_of("<>\"/") != std::string::npos) {
-    return invalid_parameter(fmt::format("serviceConnectDefaults.namespace \"{}\" is not a namespace's name: 1 to 1024 "
-                                         "printable characters without spaces, < > \" and /", reference));
+    return invalid_parameter(
+        fmt::format("serviceConnectDefaults.namespace \"{}\" is not a namespace's name: 1 to 1024 "
+                    "printable characters without spaces, < > \" and /",
+                    reference));
   }
   return make_namespace(call, reference, false).arn;
 }
@@ -84,7 +87,8 @@ Checked<std::string> default_namespace(Call& call, const json::object& input) {
 Checked<json::object> create_cluster(Call& call, const json::object& input) {
   const auto name = has(input, "clusterName") ? text_of(input, "clusterName") : std::string("default");
   if (!is_ecs_name(name)) {
-    return invalid_parameter(fmt::format("clusterName \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
+    return invalid_parameter(
+        fmt::format("clusterName \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
   }
   if (auto tags = check_tags(list_of(input, "tags")); !tags) return tags.error();
   const auto standing = call.state.clusters.find(name);
@@ -94,8 +98,10 @@ Checked<json::object> create_cluster(Call& call, const json::object& input) {
   if (exists) {
     // Idempotent, as at AWS; a default that would be lost in silence there is refused.
     if (has(input, "serviceConnectDefaults") && *defaults != standing->second.service_connect_namespace) {
-      return client_exception(fmt::format("Cluster \"{}\" exists with other serviceConnectDefaults; change them with "
-                                          "update-cluster --cluster {}", name, name));
+      return client_exception(
+          fmt::format("Cluster \"{}\" exists with other serviceConnectDefaults; change them with "
+                      "update-cluster --cluster {}",
+                      name, name));
     }
     return json::object{{"cluster", describe(call, standing->second, input)}};
   }
@@ -160,17 +166,21 @@ Checked<json::object> delete_cluster(Call& call, const json::object& input) {
   if (const auto of_cluster = call.state.ecs_services.find(cluster.name); of_cluster != call.state.ecs_services.end()) {
     for (const auto& [name, service] : of_cluster->second) {
       if (service.status == "INACTIVE") continue;
-      return refusal("ClusterContainsServicesException",
-                     fmt::format("The cluster \"{}\" cannot be deleted while it has services: \"{}\" is {}; delete it with "
-                                 "delete-service --force first", cluster.name, name, service.status));
+      return refusal(
+          "ClusterContainsServicesException",
+          fmt::format("The cluster \"{}\" cannot be deleted while it has services: \"{}\" is {}; delete it with "
+                      "delete-service --force first",
+                      cluster.name, name, service.status));
     }
   }
   if (const auto of_cluster = call.state.tasks.find(cluster.name); of_cluster != call.state.tasks.end()) {
     for (const auto& [id, task] : of_cluster->second) {
       if (task.last_status == "STOPPED") continue;
-      return refusal("ClusterContainsTasksException",
-                     fmt::format("The cluster \"{}\" cannot be deleted while it has tasks: {} is {}; stop it with stop-task "
-                                 "first", cluster.name, id, task.last_status));
+      return refusal(
+          "ClusterContainsTasksException",
+          fmt::format("The cluster \"{}\" cannot be deleted while it has tasks: {} is {}; stop it with stop-task "
+                      "first",
+                      cluster.name, id, task.last_status));
     }
   }
   cluster.status = "INACTIVE";

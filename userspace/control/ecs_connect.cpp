@@ -1,8 +1,8 @@
 #include "control/ecs_connect.h"
 
-#include <fmt/core.h>
-
 #include <set>
+
+#include <fmt/core.h>
 
 #include "control/aliases.h"
 #include "control/ecs_find.h"
@@ -40,15 +40,20 @@ std::string names_of(const std::vector<PortMapping>& ports) {
 
 Checked<> check_alias(const json::object& alias, const PortMapping& port, const std::string& where) {
   if (integer_of(alias, "port") == 0) {
-    return invalid_parameter(fmt::format("{}: clientAliases.port 0 cannot be dialled; give one from 1 to 65535", where));
+    return invalid_parameter(
+        fmt::format("{}: clientAliases.port 0 cannot be dialled; give one from 1 to 65535", where));
   }
   if (has(alias, "testTrafficRules")) {
-    return unsupported_feature(fmt::format("{}: testTrafficRules belong to blue/green deployments, which are not "
-                                           "supported; leave them out", where));
+    return unsupported_feature(
+        fmt::format("{}: testTrafficRules belong to blue/green deployments, which are not "
+                    "supported; leave them out",
+                    where));
   }
   if (port.udp) {
-    return unsupported_feature(fmt::format("{}: port \"{}\" is UDP, and an alias takes TCP connections only; leave "
-                                           "clientAliases out (the port can still be discovered)", where, port.name));
+    return unsupported_feature(
+        fmt::format("{}: port \"{}\" is UDP, and an alias takes TCP connections only; leave "
+                    "clientAliases out (the port can still be discovered)",
+                    where, port.name));
   }
   if (!has(alias, "dnsName")) return {};
   if (const auto why = unusable_dns_name(text_of(alias, "dnsName")); !why.empty()) {
@@ -63,28 +68,35 @@ Checked<> check_entry(const json::object& entry, const std::vector<PortMapping>&
   const auto where = fmt::format("serviceConnectConfiguration, portName \"{}\"", port_name);
   const auto* port = find_port(ports, port_name);
   if (port == nullptr) {
-    return invalid_parameter(fmt::format("{}: task definition {}:{} has no port mapping of that name (it has {}); name one "
-                                         "of these, or register a revision that has it", where, definition.family,
-                                         definition.revision, names_of(ports)));
+    return invalid_parameter(
+        fmt::format("{}: task definition {}:{} has no port mapping of that name (it has {}); name one "
+                    "of these, or register a revision that has it",
+                    where, definition.family, definition.revision, names_of(ports)));
   }
   const auto name = has(entry, "discoveryName") ? text_of(entry, "discoveryName") : port_name;
   if (!is_port_name(name)) {
-    return invalid_parameter(fmt::format("{}: discoveryName \"{}\" is not valid: up to 64 of a-z, 0-9, \"_\" and \"-\", not "
-                                         "beginning with \"-\"", where, name));
+    return invalid_parameter(
+        fmt::format("{}: discoveryName \"{}\" is not valid: up to 64 of a-z, 0-9, \"_\" and \"-\", not "
+                    "beginning with \"-\"",
+                    where, name));
   }
   if (!discovery_names.insert(name).second) {
-    return invalid_parameter(fmt::format("{}: discovery name \"{}\" is used twice in this service; give each entry a "
-                                         "discoveryName of its own", where, name));
+    return invalid_parameter(
+        fmt::format("{}: discovery name \"{}\" is used twice in this service; give each entry a "
+                    "discoveryName of its own",
+                    where, name));
   }
   if (has(entry, "tls")) {
     return unsupported_feature(fmt::format("{}: tls is not supported; leave it out", where));
   }
   if (port->udp && has(object_of(entry, "timeout"), "perRequestTimeoutSeconds")) {
-    return invalid_parameter(fmt::format("{}: perRequestTimeoutSeconds needs requests, and the port is UDP; leave it out", where));
+    return invalid_parameter(
+        fmt::format("{}: perRequestTimeoutSeconds needs requests, and the port is UDP; leave it out", where));
   }
   const auto& aliases = list_of(entry, "clientAliases");
   if (aliases.size() > 1) {
-    return invalid_parameter(fmt::format("{}: {} clientAliases; one is allowed an entry, as at AWS", where, aliases.size()));
+    return invalid_parameter(
+        fmt::format("{}: {} clientAliases; one is allowed an entry, as at AWS", where, aliases.size()));
   }
   return aliases.empty() ? Checked<>() : check_alias(aliases.front().as_object(), *port, where);
 }
@@ -95,8 +107,9 @@ const Shape& service_connect_shape() {
   static const Shape alias{integer("port", 0, 65535).required(), text("dnsName", 127), any_object("testTrafficRules")};
   static const Shape timeout{integer("idleTimeoutSeconds", 0, kSecondsLimit),
                              integer("perRequestTimeoutSeconds", 0, kSecondsLimit)};
-  static const Shape entry{text("portName").required(),     text("discoveryName"),       objects("clientAliases", alias),
-                           integer("ingressPortOverride", 0, 65535), object("timeout", timeout), any_object("tls")};
+  static const Shape entry{text("portName").required(),     text("discoveryName"),
+                           objects("clientAliases", alias), integer("ingressPortOverride", 0, 65535),
+                           object("timeout", timeout),      any_object("tls")};
   static const Shape access_log{text("format").one_of("TEXT|JSON").required(),
                                 text("includeQueryParameters").one_of("DISABLED|ENABLED")};
   static const Shape shape{boolean("enabled").required(), text("namespace"), objects("services", entry),
@@ -104,7 +117,9 @@ const Shape& service_connect_shape() {
   return shape;
 }
 
-bool connect_enabled(const EcsServiceRecord& service) { return flag_of(service.service_connect, "enabled"); }
+bool connect_enabled(const EcsServiceRecord& service) {
+  return flag_of(service.service_connect, "enabled");
+}
 
 std::vector<ConnectEntry> connect_entries(const EcsServiceRecord& service, const TaskDefinitionRecord* definition) {
   std::vector<ConnectEntry> entries;
@@ -140,7 +155,8 @@ Checked<> check_connect_entries(const json::object& configuration, const TaskDef
   const auto ports = port_mappings(definition);
   std::set<std::string> discovery_names;
   for (const auto& entry : list_of(configuration, "services")) {
-    if (auto checked = check_entry(entry.as_object(), ports, definition, discovery_names); !checked) return checked.error();
+    if (auto checked = check_entry(entry.as_object(), ports, definition, discovery_names); !checked)
+      return checked.error();
   }
   return {};
 }

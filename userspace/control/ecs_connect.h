@@ -14,8 +14,8 @@ namespace causeway::control {
 struct ConnectEntry {
   PortMapping port;
   std::string discovery_name;
-  std::optional<std::uint16_t> alias_port;  ///< empty: found by discovery only
-  std::string dns_name;                     ///< "" where the alias has none
+  std::optional<std::uint16_t> alias_port;                   ///< empty: found by discovery only
+  std::string dns_name;                                      ///< "" where the alias has none
   std::optional<std::uint32_t> idle_timeout_seconds;         ///< 0 is off
   std::optional<std::uint32_t> per_request_timeout_seconds;  ///< 0 is off
 };

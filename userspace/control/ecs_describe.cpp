@@ -1,8 +1,8 @@
 #include "control/ecs_describe.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 #include "control/ecs_ports.h"
@@ -30,7 +30,8 @@ Counts count(const std::vector<const TaskRecord*>& tasks) {
 /// 32 hex digits as a UUID is written; ids of tasks have that many.
 std::string as_uuid(const std::string& hex) {
   if (hex.size() != 32) return hex;
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4), hex.substr(20));
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
+                     hex.substr(20));
 }
 
 json::object event(const std::string& id, Seconds when, std::string message) {
@@ -42,8 +43,9 @@ json::array events_of(const EcsServiceRecord& service, const std::vector<const T
   std::vector<std::pair<Seconds, json::object>> all;
   for (const auto* task : tasks) {
     if (task->started > 0) {
-      all.emplace_back(task->started, event(as_uuid(task->id), task->started,
-                                            fmt::format("(service {}) has started 1 tasks: (task {}).", service.name, task->id)));
+      all.emplace_back(task->started,
+                       event(as_uuid(task->id), task->started,
+                             fmt::format("(service {}) has started 1 tasks: (task {}).", service.name, task->id)));
     }
     if (task->stopped > 0) {
       const std::string id(task->id.rbegin(), task->id.rend());
@@ -61,18 +63,19 @@ json::array events_of(const EcsServiceRecord& service, const std::vector<const T
 
 json::object deployment_of(const EcsServiceRecord& service, const Counts& counts) {
   const bool complete = counts.running >= service.desired_count;
-  json::object out{{"id", service.deployment_id},
-                   {"status", "PRIMARY"},
-                   {"taskDefinition", service.task_definition},
-                   {"desiredCount", service.desired_count},
-                   {"pendingCount", counts.pending},
-                   {"runningCount", counts.running},
-                   {"failedTasks", counts.failed},
-                   {"createdAt", service.deployment_created},
-                   {"updatedAt", service.deployment_created},
-                   {"rolloutState", complete ? "COMPLETED" : "IN_PROGRESS"},
-                   {"rolloutStateReason", complete ? "ECS deployment completed."
-                                                   : "ECS deployment in progress: tasks are started with \"causeway run\"."}};
+  json::object out{
+      {"id", service.deployment_id},
+      {"status", "PRIMARY"},
+      {"taskDefinition", service.task_definition},
+      {"desiredCount", service.desired_count},
+      {"pendingCount", counts.pending},
+      {"runningCount", counts.running},
+      {"failedTasks", counts.failed},
+      {"createdAt", service.deployment_created},
+      {"updatedAt", service.deployment_created},
+      {"rolloutState", complete ? "COMPLETED" : "IN_PROGRESS"},
+      {"rolloutStateReason", complete ? "ECS deployment completed."
+                                      : "ECS deployment in progress: tasks are started with \"causeway run\"."}};
   if (!service.service_connect.empty()) {
     out["serviceConnectConfiguration"] = service.service_connect;
     out["serviceConnectResources"] = service.service_connect_resources;
@@ -176,6 +179,8 @@ json::object describe_task(const Call& call, const TaskRecord& task) {
   return out;
 }
 
-json::object missing(std::string arn) { return {{"arn", std::move(arn)}, {"reason", "MISSING"}}; }
+json::object missing(std::string arn) {
+  return {{"arn", std::move(arn)}, {"reason", "MISSING"}};
+}
 
 }  // namespace causeway::control

@@ -1,21 +1,24 @@
 #include "control/ecs_find.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include <fmt/core.h>
 
 namespace causeway::control {
 namespace {
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 /// What follows "KIND/" in an ARN of this region and account; the reference itself where it is no ARN.
 Checked<std::string> resource(const Call& call, std::string_view kind, std::string_view reference) {
   if (!reference.starts_with("arn:")) return std::string(reference);
   const auto prefix = call.ecs_arn(fmt::format("{}/", kind));
   if (!reference.starts_with(prefix)) {
-    return invalid_parameter(fmt::format("\"{}\" is not the ARN of a {} here; such an ARN begins with {}", reference, kind, prefix));
+    return invalid_parameter(
+        fmt::format("\"{}\" is not the ARN of a {} here; such an ARN begins with {}", reference, kind, prefix));
   }
   return std::string(reference.substr(prefix.size()));
 }
@@ -74,8 +77,8 @@ Checked<const ClusterRecord*> find_cluster(const Call& call, const json::object&
   const auto found = call.state.clusters.find(*name);
   if (found == call.state.clusters.end() || found->second.status != "ACTIVE") {
     return refusal("ClusterNotFoundException",
-                   fmt::format("Cluster \"{}\" not found; make it with create-cluster --cluster-name {}{}", *name, *name,
-                               has(input, "cluster") ? "" : ", or name another one with --cluster"));
+                   fmt::format("Cluster \"{}\" not found; make it with create-cluster --cluster-name {}{}", *name,
+                               *name, has(input, "cluster") ? "" : ", or name another one with --cluster"));
   }
   return &found->second;
 }
@@ -116,20 +119,26 @@ Checked<const TaskDefinitionRecord*> find_task_definition(const Call& call, std:
   }
   const auto family = call.state.task_definitions.find(wanted->family);
   if (family == call.state.task_definitions.end() || family->second.empty()) {
-    return client_exception(fmt::format("Unable to describe task definition \"{}\": there is no family \"{}\"; make it with "
-                                        "register-task-definition --family {}", *text, wanted->family, wanted->family));
+    return client_exception(
+        fmt::format("Unable to describe task definition \"{}\": there is no family \"{}\"; make it with "
+                    "register-task-definition --family {}",
+                    *text, wanted->family, wanted->family));
   }
   if (wanted->revision != 0) {
     const auto found = family->second.find(wanted->revision);
     if (found != family->second.end()) return &found->second;
-    return client_exception(fmt::format("Unable to describe task definition \"{}\": family \"{}\" has {}; name one that "
-                                        "exists, or the family alone for its latest", *text, wanted->family, revisions_of(family->second)));
+    return client_exception(
+        fmt::format("Unable to describe task definition \"{}\": family \"{}\" has {}; name one that "
+                    "exists, or the family alone for its latest",
+                    *text, wanted->family, revisions_of(family->second)));
   }
   for (auto it = family->second.rbegin(); it != family->second.rend(); ++it) {
     if (it->second.status == "ACTIVE") return &it->second;
   }
-  return client_exception(fmt::format("Unable to describe task definition \"{}\": each revision of the family is INACTIVE; "
-                                      "register a new one", *text));
+  return client_exception(
+      fmt::format("Unable to describe task definition \"{}\": each revision of the family is INACTIVE; "
+                  "register a new one",
+                  *text));
 }
 
 const TaskDefinitionRecord* task_definition_of(const State& state, std::string_view arn) {

@@ -1,9 +1,9 @@
 #include "control/ecs_ports.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <set>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 
@@ -23,7 +23,8 @@ std::string generated_name(std::string_view container, std::int64_t port, std::s
 Checked<> complete(json::object& mapping, const std::string& container) {
   const auto where = fmt::format("a port mapping of container \"{}\"", container);
   if (has(mapping, "containerPortRange")) {
-    return client_exception(fmt::format("{} has a containerPortRange, which is not supported; list each containerPort", where));
+    return client_exception(
+        fmt::format("{} has a containerPortRange, which is not supported; list each containerPort", where));
   }
   const auto port = integer_of(mapping, "containerPort");
   if (port == 0) return client_exception(fmt::format("{} has no containerPort; give one from 1 to 65535", where));
@@ -37,8 +38,10 @@ Checked<> complete(json::object& mapping, const std::string& container) {
   if (!has(mapping, "name")) mapping["name"] = generated_name(container, port, protocol);
   const auto name = text_of(mapping, "name");
   if (is_port_name(name)) return {};
-  return client_exception(fmt::format("port mapping name \"{}\" of container \"{}\" is not valid: up to {} of a-z, 0-9, "
-                                      "\"_\" and \"-\", not beginning with \"-\"", name, container, kNameLimit));
+  return client_exception(
+      fmt::format("port mapping name \"{}\" of container \"{}\" is not valid: up to {} of a-z, 0-9, "
+                  "\"_\" and \"-\", not beginning with \"-\"",
+                  name, container, kNameLimit));
 }
 
 }  // namespace
@@ -60,7 +63,8 @@ std::vector<PortMapping> port_mappings(const TaskDefinitionRecord& definition) {
 }
 
 const PortMapping* find_port(const std::vector<PortMapping>& ports, std::string_view name) {
-  const auto found = std::find_if(ports.begin(), ports.end(), [&](const PortMapping& port) { return port.name == name; });
+  const auto found =
+      std::find_if(ports.begin(), ports.end(), [&](const PortMapping& port) { return port.name == name; });
   return found == ports.end() ? nullptr : &*found;
 }
 
@@ -77,13 +81,17 @@ Checked<> complete_port_mappings(json::array& containers) {
       if (auto done = complete(mapping, container_name); !done) return done.error();
       const auto name = text_of(mapping, "name");
       if (!names.insert(name).second) {
-        return client_exception(fmt::format("port mapping name \"{}\" is used twice in this task definition; give each "
-                                            "port mapping a name of its own", name));
+        return client_exception(
+            fmt::format("port mapping name \"{}\" is used twice in this task definition; give each "
+                        "port mapping a name of its own",
+                        name));
       }
       const auto port = fmt::format("{}/{}", integer_of(mapping, "containerPort"), text_of(mapping, "protocol"));
       if (!taken.insert(port).second) {
-        return client_exception(fmt::format("containerPort {} is mapped twice in this task definition; a task has one "
-                                            "address, so each port and protocol can be mapped once", port));
+        return client_exception(
+            fmt::format("containerPort {} is mapped twice in this task definition; a task has one "
+                        "address, so each port and protocol can be mapped once",
+                        port));
       }
     }
   }

@@ -1,9 +1,8 @@
 #include "control/ecs_registry.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
+#include <fmt/core.h>
 
 namespace causeway::control {
 namespace {
@@ -23,14 +22,18 @@ const EcsServiceRecord* holder_of(const State& state, const EcsServiceRecord& se
 Checked<> check_discovery_name_free(const State& state, const EcsServiceRecord& service, const NamespaceRecord& space,
                                     const ServiceRecord& standing) {
   if (!standing.service_connect) {
-    return invalid_parameter(fmt::format(
-        "discovery name \"{}\" in namespace \"{}\" is already taken by the Cloud Map service {} (made with servicediscovery "
-        "create-service); choose another discoveryName, or delete that service", standing.name, space.name, standing.id));
+    return invalid_parameter(
+        fmt::format("discovery name \"{}\" in namespace \"{}\" is already taken by the Cloud Map service {} (made with "
+                    "servicediscovery "
+                    "create-service); choose another discoveryName, or delete that service",
+                    standing.name, space.name, standing.id));
   }
   if (const auto* holder = holder_of(state, service, standing)) {
-    return invalid_parameter(fmt::format(
-        "discovery name \"{}\" in namespace \"{}\" is already taken by service \"{}\" of cluster \"{}\"; choose another "
-        "discoveryName", standing.name, space.name, holder->name, holder->cluster));
+    return invalid_parameter(
+        fmt::format("discovery name \"{}\" in namespace \"{}\" is already taken by service \"{}\" of cluster \"{}\"; "
+                    "choose another "
+                    "discoveryName",
+                    standing.name, space.name, holder->name, holder->cluster));
   }
   return {};
 }

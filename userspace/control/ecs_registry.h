@@ -10,8 +10,8 @@
 
 namespace causeway::control {
 
-/// The changes of one transaction to Cloud Map services and instances. An operation may touch one of them several times;
-/// write() puts each once and raises InstancesRevision once.
+/// The changes of one transaction to Cloud Map services and instances. An operation may touch one of them several
+/// times; write() puts each once and raises InstancesRevision once.
 class RegistryEdits {
  public:
   explicit RegistryEdits(Call& call) : call_(call) {}

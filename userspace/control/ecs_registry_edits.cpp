@@ -15,7 +15,8 @@ bool same_endpoint(const InstanceRecord& a, const InstanceRecord& b) {
 }
 
 bool same_instance(const InstanceRecord& a, const InstanceRecord& b) {
-  return a.attributes == b.attributes && a.task_id == b.task_id && a.listening == b.listening && a.draining == b.draining;
+  return a.attributes == b.attributes && a.task_id == b.task_id && a.listening == b.listening &&
+         a.draining == b.draining;
 }
 
 /// The discovery services that ACTIVE ECS services name.
@@ -90,7 +91,8 @@ void RegistryEdits::erase(const InstanceRecord& instance) {
 }
 
 bool RegistryEdits::has_instances(const std::string& service_id) const {
-  for (auto it = instances_.lower_bound({service_id, ""}); it != instances_.end() && it->first.first == service_id; ++it) {
+  for (auto it = instances_.lower_bound({service_id, ""}); it != instances_.end() && it->first.first == service_id;
+       ++it) {
     if (it->second) return true;
   }
   const auto of_service = call_.state.instances.find(service_id);

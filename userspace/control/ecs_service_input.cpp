@@ -1,9 +1,9 @@
 #include "control/ecs_service_input.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <set>
+
+#include <fmt/core.h>
 
 #include "control/ecs_connect.h"
 #include "control/ecs_find.h"
@@ -17,11 +17,21 @@ namespace {
 constexpr std::int64_t kDesiredLimit = 5000;  // tasks of a service, as at AWS
 
 /// Kept and answered as given: they change nothing on a host of our own.
-constexpr const char* kKept[] = {"launchType",           "capacityProviderStrategy", "platformVersion",
-                                 "deploymentConfiguration", "placementConstraints",  "placementStrategy",
-                                 "networkConfiguration", "healthCheckGracePeriodSeconds", "schedulingStrategy",
-                                 "deploymentController", "tags",                     "enableECSManagedTags",
-                                 "propagateTags",        "enableExecuteCommand",     "availabilityZoneRebalancing",
+constexpr const char* kKept[] = {"launchType",
+                                 "capacityProviderStrategy",
+                                 "platformVersion",
+                                 "deploymentConfiguration",
+                                 "placementConstraints",
+                                 "placementStrategy",
+                                 "networkConfiguration",
+                                 "healthCheckGracePeriodSeconds",
+                                 "schedulingStrategy",
+                                 "deploymentController",
+                                 "tags",
+                                 "enableECSManagedTags",
+                                 "propagateTags",
+                                 "enableExecuteCommand",
+                                 "availabilityZoneRebalancing",
                                  "clientToken"};
 
 const Shape& registry_shape() {
@@ -32,8 +42,8 @@ const Shape& registry_shape() {
 
 Shape common_members() {
   static const Shape controller{text("type").one_of("ECS|CODE_DEPLOY|EXTERNAL").required()};
-  static const Shape deployment{text("strategy").one_of("ROLLING|BLUE_GREEN|LINEAR|CANARY"), integer("maximumPercent", 0, 1000),
-                                integer("minimumHealthyPercent", 0, 1000)};
+  static const Shape deployment{text("strategy").one_of("ROLLING|BLUE_GREEN|LINEAR|CANARY"),
+                                integer("maximumPercent", 0, 1000), integer("minimumHealthyPercent", 0, 1000)};
   return {text("cluster"),
           text("taskDefinition"),
           integer("desiredCount", 0, kDesiredLimit),
@@ -61,16 +71,20 @@ Shape common_members() {
 Checked<> check_supported(const json::object& input) {
   for (const auto* name : {"loadBalancers", "volumeConfigurations", "vpcLatticeConfigurations"}) {
     if (list_of(input, name).empty()) continue;
-    return unsupported_feature(fmt::format("{} is not supported; leave it out (services are reached by "
-                                           "serviceConnectConfiguration or serviceRegistries)", name));
+    return unsupported_feature(
+        fmt::format("{} is not supported; leave it out (services are reached by "
+                    "serviceConnectConfiguration or serviceRegistries)",
+                    name));
   }
   const auto controller = text_of(object_of(input, "deploymentController"), "type");
   if (!controller.empty() && controller != "ECS") {
-    return unsupported_feature(fmt::format("deploymentController {} is not supported; use ECS or leave it out", controller));
+    return unsupported_feature(
+        fmt::format("deploymentController {} is not supported; use ECS or leave it out", controller));
   }
   const auto strategy = text_of(object_of(input, "deploymentConfiguration"), "strategy");
   if (!strategy.empty() && strategy != "ROLLING") {
-    return unsupported_feature(fmt::format("deployment strategy {} is not supported; use ROLLING or leave it out", strategy));
+    return unsupported_feature(
+        fmt::format("deployment strategy {} is not supported; use ROLLING or leave it out", strategy));
   }
   return {};
 }
@@ -82,15 +96,18 @@ Checked<> check_registry_port(const json::object& registry, const TaskDefinition
     return invalid_parameter("serviceRegistries: containerName and containerPort go together; give both or use port");
   }
   if (has(registry, "port")) {
-    return invalid_parameter("serviceRegistries: port and containerName with containerPort exclude each other; give one");
+    return invalid_parameter(
+        "serviceRegistries: port and containerName with containerPort exclude each other; give one");
   }
   const auto name = text_of(registry, "containerName");
   const auto port = integer_of(registry, "containerPort");
   for (const auto& mapping : port_mappings(definition)) {
     if (mapping.container == name && mapping.port == port) return {};
   }
-  return invalid_parameter(fmt::format("serviceRegistries: task definition {}:{} has no container \"{}\" with containerPort {}; "
-                                       "name one that it has", definition.family, definition.revision, name, port));
+  return invalid_parameter(
+      fmt::format("serviceRegistries: task definition {}:{} has no container \"{}\" with containerPort {}; "
+                  "name one that it has",
+                  definition.family, definition.revision, name, port));
 }
 
 Checked<> check_registries(const State& state, const json::array& registries, const TaskDefinitionRecord& definition) {
@@ -100,18 +117,23 @@ Checked<> check_registries(const State& state, const json::array& registries, co
     const auto arn = text_of(registry, "registryArn");
     const auto found = state.services.find(service_id_of(arn));
     if (found == state.services.end() || found->second.arn != arn) {
-      return invalid_parameter(fmt::format("serviceRegistries: registryArn \"{}\" names no Cloud Map service; take the Arn that "
-                                           "servicediscovery create-service or get-service shows", arn));
+      return invalid_parameter(
+          fmt::format("serviceRegistries: registryArn \"{}\" names no Cloud Map service; take the Arn that "
+                      "servicediscovery create-service or get-service shows",
+                      arn));
     }
     if (!seen.insert(arn).second) {
       return invalid_parameter(fmt::format("serviceRegistries: registryArn \"{}\" is given twice", arn));
     }
     const auto& records = found->second.dns_records;
-    const bool answers_v4 = std::any_of(records.begin(), records.end(),
-                                        [](const DnsRecordSpec& record) { return record.type == "A" || record.type == "SRV"; });
+    const bool answers_v4 = std::any_of(records.begin(), records.end(), [](const DnsRecordSpec& record) {
+      return record.type == "A" || record.type == "SRV";
+    });
     if (!records.empty() && !answers_v4) {
-      return invalid_parameter(fmt::format("serviceRegistries: service \"{}\" has {} records only, and tasks have IPv4 addresses; "
-                                           "use one with A or SRV records", found->second.name, records.front().type));
+      return invalid_parameter(
+          fmt::format("serviceRegistries: service \"{}\" has {} records only, and tasks have IPv4 addresses; "
+                      "use one with A or SRV records",
+                      found->second.name, records.front().type));
     }
     if (auto port = check_registry_port(registry, definition); !port) return port.error();
   }
@@ -123,18 +145,23 @@ Checked<const NamespaceRecord*> resolve_namespace(const State& state, const json
                                                   const ClusterRecord& cluster) {
   const auto given = text_of(configuration, "namespace");
   if (given.empty() && cluster.service_connect_namespace.empty()) {
-    return invalid_parameter(fmt::format("serviceConnectConfiguration has no namespace, and cluster \"{}\" has no default; name "
-                                         "one, or set it with update-cluster --service-connect-defaults namespace=NAME", cluster.name));
+    return invalid_parameter(
+        fmt::format("serviceConnectConfiguration has no namespace, and cluster \"{}\" has no default; name "
+                    "one, or set it with update-cluster --service-connect-defaults namespace=NAME",
+                    cluster.name));
   }
   const auto& reference = given.empty() ? cluster.service_connect_namespace : given;
   const auto* space = state.find_namespace(reference);
   if (space != nullptr) return space;
-  return refusal("NamespaceNotFoundException",
-                 fmt::format("serviceConnectConfiguration: there is no namespace \"{}\"; list-namespaces shows those that exist, "
-                             "create-private-dns-namespace or create-http-namespace makes one", reference));
+  return refusal(
+      "NamespaceNotFoundException",
+      fmt::format("serviceConnectConfiguration: there is no namespace \"{}\"; list-namespaces shows those that exist, "
+                  "create-private-dns-namespace or create-http-namespace makes one",
+                  reference));
 }
 
-Checked<> apply_connect(const State& state, const json::object& input, const ClusterRecord& cluster, EcsServiceRecord& service) {
+Checked<> apply_connect(const State& state, const json::object& input, const ClusterRecord& cluster,
+                        EcsServiceRecord& service) {
   service.service_connect = object_of(input, "serviceConnectConfiguration");
   service.service_connect_namespace.clear();
   if (!connect_enabled(service)) return {};
@@ -145,14 +172,16 @@ Checked<> apply_connect(const State& state, const json::object& input, const Clu
   return {};
 }
 
-Checked<const TaskDefinitionRecord*> definition_for(const Call& call, const json::object& input, const EcsServiceRecord& service) {
+Checked<const TaskDefinitionRecord*> definition_for(const Call& call, const json::object& input,
+                                                    const EcsServiceRecord& service) {
   if (!has(input, "taskDefinition")) {
     if (const auto* standing = task_definition_of(call.state, service.task_definition)) return standing;
     return invalid_parameter("taskDefinition is missing; name a FAMILY, FAMILY:REVISION or ARN");
   }
   const auto found = find_task_definition(call, text_of(input, "taskDefinition"));
   if (found && (*found)->status != "ACTIVE") {
-    return client_exception(fmt::format("TaskDefinition {}:{} is inactive; register a new revision", (*found)->family, (*found)->revision));
+    return client_exception(
+        fmt::format("TaskDefinition {}:{} is inactive; register a new revision", (*found)->family, (*found)->revision));
   }
   return found;
 }
@@ -192,7 +221,8 @@ Checked<> apply_service_input(const Call& call, const json::object& input, const
   if (has(input, "serviceRegistries")) service.service_registries = list_of(input, "serviceRegistries");
   const bool to_check = has(input, "serviceRegistries") || has(input, "taskDefinition");
   if (to_check) {
-    if (auto checked = check_registries(call.state, service.service_registries, **definition); !checked) return checked.error();
+    if (auto checked = check_registries(call.state, service.service_registries, **definition); !checked)
+      return checked.error();
   }
   if (has(input, "serviceConnectConfiguration")) {
     if (auto applied = apply_connect(call.state, input, cluster, service); !applied) return applied.error();

@@ -1,7 +1,7 @@
 // DescribeServices, ListServices, ListServicesByNamespace.
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/ecs_describe.h"
 #include "control/ecs_find.h"
@@ -26,7 +26,8 @@ Checked<json::object> describe_services(Call& call, const json::object& input) {
       found.push_back(describe_service(call, *service, with_tags));
     } else {
       const bool is_arn = reference.starts_with("arn:");
-      failures.push_back(missing(is_arn ? reference : call.ecs_arn(fmt::format("service/{}/{}", (*cluster)->name, reference))));
+      failures.push_back(
+          missing(is_arn ? reference : call.ecs_arn(fmt::format("service/{}/{}", (*cluster)->name, reference))));
     }
   }
   return json::object{{"services", std::move(found)}, {"failures", std::move(failures)}};
@@ -43,7 +44,8 @@ Checked<json::object> list_services(Call& call, const json::object& input) {
       if (service.status == "INACTIVE") continue;
       const auto& document = service.document;
       const auto its_type = has(document, "launchType") ? text_of(document, "launchType") : "EXTERNAL";
-      const auto its_strategy = has(document, "schedulingStrategy") ? text_of(document, "schedulingStrategy") : "REPLICA";
+      const auto its_strategy =
+          has(document, "schedulingStrategy") ? text_of(document, "schedulingStrategy") : "REPLICA";
       if (!launch_type.empty() && its_type != launch_type) continue;
       if (!strategy.empty() && its_strategy != strategy) continue;
       arns.push_back(service.arn);

@@ -1,7 +1,7 @@
 // CreateService, UpdateService, DeleteService.
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/aliases.h"
 #include "control/ecs_describe.h"
@@ -47,13 +47,16 @@ void follow_service(RegistryEdits& edits, Call& call, const EcsServiceRecord& se
 Checked<> settle(Call& call, EcsServiceRecord& service, const EcsServiceRecord* before) {
   const auto* definition = task_definition_of(call.state, service.task_definition);
   if (definition == nullptr) {
-    return client_exception(fmt::format("Unable to describe task definition \"{}\"; name one with taskDefinition", service.task_definition));
+    return client_exception(fmt::format("Unable to describe task definition \"{}\"; name one with taskDefinition",
+                                        service.task_definition));
   }
   RegistryEdits edits(call);
   std::set<std::string> namespaces;
-  if (before != nullptr && !before->service_connect_namespace.empty()) namespaces.insert(before->service_connect_namespace);
+  if (before != nullptr && !before->service_connect_namespace.empty())
+    namespaces.insert(before->service_connect_namespace);
   service.service_connect_resources.clear();
-  if (const auto space = call.state.namespaces.find(service.service_connect_namespace); space != call.state.namespaces.end()) {
+  if (const auto space = call.state.namespaces.find(service.service_connect_namespace);
+      space != call.state.namespaces.end()) {
     namespaces.insert(space->first);
     if (auto ok = check_connect_entries(service.service_connect, *definition); !ok) return ok.error();
     const auto entries = connect_entries(service, definition);
@@ -68,23 +71,29 @@ Checked<> settle(Call& call, EcsServiceRecord& service, const EcsServiceRecord* 
 }
 
 /// The name is free, or held by a service that is gone; an answer where the same request was made before.
-Checked<std::optional<json::object>> check_name(const Call& call, const ClusterRecord& cluster, const json::object& input) {
+Checked<std::optional<json::object>> check_name(const Call& call, const ClusterRecord& cluster,
+                                                const json::object& input) {
   const auto name = text_of(input, "serviceName");
   if (!is_ecs_name(name)) {
-    return invalid_parameter(fmt::format("serviceName \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
+    return invalid_parameter(
+        fmt::format("serviceName \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
   }
   const auto* standing = find_ecs_service(call, cluster.name, name);
   if (standing == nullptr || standing->status == "INACTIVE") return std::optional<json::object>();
   if (standing->status == "DRAINING") {
-    return invalid_parameter(fmt::format("Service \"{}\" of cluster \"{}\" is still draining its tasks; create it again when "
-                                         "describe-services shows INACTIVE", name, cluster.name));
+    return invalid_parameter(
+        fmt::format("Service \"{}\" of cluster \"{}\" is still draining its tasks; create it again when "
+                    "describe-services shows INACTIVE",
+                    name, cluster.name));
   }
   const auto token = text_of(input, "clientToken");
   if (!token.empty() && token == text_of(standing->document, "clientToken")) {
     return std::optional<json::object>(json::object{{"service", describe_service(call, *standing, true)}});
   }
-  return invalid_parameter(fmt::format("Creation of service was not idempotent: service \"{}\" of cluster \"{}\" exists; change "
-                                       "it with update-service, or choose another serviceName", name, cluster.name));
+  return invalid_parameter(
+      fmt::format("Creation of service was not idempotent: service \"{}\" of cluster \"{}\" exists; change "
+                  "it with update-service, or choose another serviceName",
+                  name, cluster.name));
 }
 
 Checked<json::object> create_service(Call& call, const json::object& input) {
@@ -107,11 +116,14 @@ Checked<json::object> create_service(Call& call, const json::object& input) {
 }
 
 ApiError service_not_found(const std::string& cluster, const std::string& reference) {
-  return refusal("ServiceNotFoundException", fmt::format("Service \"{}\" not found in cluster \"{}\"; list-services --cluster {} "
-                                                         "shows its services", reference, cluster, cluster));
+  return refusal("ServiceNotFoundException",
+                 fmt::format("Service \"{}\" not found in cluster \"{}\"; list-services --cluster {} "
+                             "shows its services",
+                             reference, cluster, cluster));
 }
 
-Checked<const EcsServiceRecord*> find_service(const Call& call, const std::string& cluster, const std::string& reference) {
+Checked<const EcsServiceRecord*> find_service(const Call& call, const std::string& cluster,
+                                              const std::string& reference) {
   const auto* found = find_ecs_service(call, cluster, reference);
   if (found == nullptr) return service_not_found(cluster, reference);
   return found;
@@ -124,12 +136,15 @@ Checked<json::object> update_service(Call& call, const json::object& input) {
   if (!found) return found.error();
   const auto& before = **found;
   if (before.status != "ACTIVE") {
-    return refusal("ServiceNotActiveException", fmt::format("Service \"{}\" was not ACTIVE but {}; create it again with "
-                                                            "create-service", before.name, before.status));
+    return refusal("ServiceNotActiveException",
+                   fmt::format("Service \"{}\" was not ACTIVE but {}; create it again with "
+                               "create-service",
+                               before.name, before.status));
   }
   auto service = before;
   if (auto applied = apply_service_input(call, input, **cluster, service); !applied) return applied.error();
-  const bool changed = service.task_definition != before.task_definition || service.service_connect != before.service_connect ||
+  const bool changed = service.task_definition != before.task_definition ||
+                       service.service_connect != before.service_connect ||
                        service.service_registries != before.service_registries;
   if (changed || flag_of(input, "forceNewDeployment")) new_deployment(call, service);
   if (auto settled = settle(call, service, &before); !settled) return settled.error();
@@ -147,12 +162,16 @@ Checked<json::object> delete_service(Call& call, const json::object& input) {
   std::erase_if(tasks, [](const TaskRecord* task) { return task->last_status == "STOPPED"; });
   const bool force = flag_of(input, "force");
   if (service.status == "ACTIVE" && !force && service.desired_count > 0) {
-    return invalid_parameter(fmt::format("The service \"{}\" cannot be deleted while it is scaled above 0 (desiredCount {}); set "
-                                         "it with update-service --desired-count 0, or use --force", service.name, service.desired_count));
+    return invalid_parameter(
+        fmt::format("The service \"{}\" cannot be deleted while it is scaled above 0 (desiredCount {}); set "
+                    "it with update-service --desired-count 0, or use --force",
+                    service.name, service.desired_count));
   }
   if (service.status == "ACTIVE" && !force && !tasks.empty()) {
-    return invalid_parameter(fmt::format("The service \"{}\" cannot be deleted while it has {} tasks; stop them with stop-task, or "
-                                         "use --force", service.name, tasks.size()));
+    return invalid_parameter(
+        fmt::format("The service \"{}\" cannot be deleted while it has {} tasks; stop them with stop-task, or "
+                    "use --force",
+                    service.name, tasks.size()));
   }
   service.status = tasks.empty() ? "INACTIVE" : "DRAINING";
   service.desired_count = 0;

@@ -1,9 +1,9 @@
 // TagResource, UntagResource, ListTagsForResource.
 #include "control/ecs_tags.h"
 
-#include <fmt/core.h>
-
 #include <set>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 #include "control/ecs_operations.h"
@@ -61,7 +61,8 @@ Checked<json::object> tag_resource(Call& call, const json::object& input) {
   auto& tags = found->tags;
   for (const auto& tag : list_of(input, "tags")) {
     const auto key = text_of(tag.as_object(), "key");
-    for (auto it = tags.begin(); it != tags.end();) it = text_of(it->as_object(), "key") == key ? tags.erase(it) : it + 1;
+    for (auto it = tags.begin(); it != tags.end();)
+      it = text_of(it->as_object(), "key") == key ? tags.erase(it) : it + 1;
     tags.push_back(tag);
   }
   if (auto checked = check_tags(tags); !checked) return checked.error();
@@ -74,7 +75,8 @@ Checked<json::object> untag_resource(Call& call, const json::object& input) {
   if (!found) return found.error();
   auto& tags = found->tags;
   for (const auto& key : texts_of(input, "tagKeys")) {
-    for (auto it = tags.begin(); it != tags.end();) it = text_of(it->as_object(), "key") == key ? tags.erase(it) : it + 1;
+    for (auto it = tags.begin(); it != tags.end();)
+      it = text_of(it->as_object(), "key") == key ? tags.erase(it) : it + 1;
   }
   found->write(call, tags);
   return json::object();
@@ -102,7 +104,8 @@ Checked<> check_tags(const json::array& tags) {
     const auto key = text_of(tag.as_object(), "key");
     if (!keys.insert(key).second) return invalid_parameter(fmt::format("the tag \"{}\" is given twice", key));
     if (lower_case(key).starts_with("aws:")) {
-      return invalid_parameter(fmt::format("the tag \"{}\" begins with aws:, which is reserved; choose another key", key));
+      return invalid_parameter(
+          fmt::format("the tag \"{}\" begins with aws:, which is reserved; choose another key", key));
     }
   }
   return {};

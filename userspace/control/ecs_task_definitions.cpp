@@ -1,9 +1,9 @@
 // RegisterTaskDefinition, DescribeTaskDefinition, ListTaskDefinitions, ListTaskDefinitionFamilies,
 // DeregisterTaskDefinition.
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <set>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 #include "control/ecs_operations.h"
@@ -18,9 +18,12 @@ constexpr std::int64_t kPortMappingLimit = 100;    // of a container
 constexpr std::size_t kDocumentLimit = 64 * 1024;  // AWS's limit of a task definition's size
 
 const Shape& container_shape() {
-  static const Shape mapping{integer("containerPort", 0, 65535), integer("hostPort", 0, 65535),
-                             text("protocol").one_of("tcp|udp"), text("name", 64),
-                             text("appProtocol").one_of("http|http2|grpc"), text("containerPortRange")};
+  static const Shape mapping{integer("containerPort", 0, 65535),
+                             integer("hostPort", 0, 65535),
+                             text("protocol").one_of("tcp|udp"),
+                             text("name", 64),
+                             text("appProtocol").one_of("http|http2|grpc"),
+                             text("containerPortRange")};
   static const Shape shape{text("name", 255).required(),
                            text("image").required(),
                            integer("cpu", 0, 1 << 20),
@@ -74,7 +77,8 @@ Checked<json::array> complete_containers(const json::object& input) {
     auto& container = value.as_object();
     const auto name = text_of(container, "name");
     if (!is_ecs_name(name)) {
-      return client_exception(fmt::format("container name \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
+      return client_exception(
+          fmt::format("container name \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", name));
     }
     if (!names.insert(name).second) {
       return client_exception(fmt::format("container name \"{}\" is used twice; give each container its own", name));
@@ -104,7 +108,8 @@ Checked<json::object> register_task_definition(Call& call, const json::object& i
   TaskDefinitionRecord record;
   record.family = text_of(input, "family");
   if (!is_ecs_name(record.family)) {
-    return client_exception(fmt::format("family \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", record.family));
+    return client_exception(
+        fmt::format("family \"{}\" is not valid: 1 to 255 letters, digits, \"_\" and \"-\"", record.family));
   }
   auto containers = complete_containers(input);
   if (!containers) return containers.error();
@@ -125,7 +130,8 @@ Checked<json::object> register_task_definition(Call& call, const json::object& i
   document["registeredAt"] = call.now();
   document["registeredBy"] = fmt::format("arn:aws:iam::{}:root", call.settings.account);
   if (const auto size = encode(record).size(); size > kDocumentLimit) {
-    return client_exception(fmt::format("The task definition has {} bytes; at most {} are allowed", size, kDocumentLimit));
+    return client_exception(
+        fmt::format("The task definition has {} bytes; at most {} are allowed", size, kDocumentLimit));
   }
   call.put(record);
   return json::object{{"taskDefinition", record.document}, {"tags", record.tags}};

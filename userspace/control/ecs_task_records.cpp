@@ -33,7 +33,9 @@ std::vector<const TaskRecord*> tasks_of(const State& state, const EcsServiceReco
   return all;
 }
 
-bool is_serving(const TaskRecord& task) { return task.last_status == "RUNNING" && task.desired_status == "RUNNING"; }
+bool is_serving(const TaskRecord& task) {
+  return task.last_status == "RUNNING" && task.desired_status == "RUNNING";
+}
 
 void follow_definition(TaskRecord& task, const EcsServiceRecord& service, const TaskDefinitionRecord& definition) {
   task.task_definition = definition.arn;
@@ -54,8 +56,10 @@ void register_task(RegistryEdits& edits, const Call& call, const TaskRecord& tas
   auto wanted = instances_of(call, task, service, definition);
   std::erase_if(wanted, [&](const InstanceRecord& instance) {
     if (edits.find_service(instance.service_id) != nullptr) return false;
-    log::warn("task {} of service {}/{} is not registered in Cloud Map service {}: it was deleted; update-service can name "
-              "another registry", task.id, task.cluster, task.service, instance.service_id);
+    log::warn(
+        "task {} of service {}/{} is not registered in Cloud Map service {}: it was deleted; update-service can name "
+        "another registry",
+        task.id, task.cluster, task.service, instance.service_id);
     return true;
   });
   for (const auto& standing : standing_instances(call.state, task.id, looked_in)) {

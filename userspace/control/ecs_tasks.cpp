@@ -17,8 +17,10 @@ Checked<std::string> wanted_service(const Call& call, const ClusterRecord& clust
   if (reference.empty()) return std::string();
   const auto* service = find_ecs_service(call, cluster.name, reference);
   if (service != nullptr) return service->name;
-  return refusal("ServiceNotFoundException", fmt::format("Service \"{}\" not found in cluster \"{}\"; list-services --cluster {} "
-                                                         "shows its services", reference, cluster.name, cluster.name));
+  return refusal("ServiceNotFoundException",
+                 fmt::format("Service \"{}\" not found in cluster \"{}\"; list-services --cluster {} "
+                             "shows its services",
+                             reference, cluster.name, cluster.name));
 }
 
 bool is_family(const TaskRecord& task, const std::string& family) {
@@ -62,7 +64,8 @@ Checked<json::object> describe_tasks(Call& call, const json::object& input) {
       found.push_back(describe_task(call, *task));
     } else {
       const bool is_arn = reference.starts_with("arn:");
-      failures.push_back(missing(is_arn ? reference : call.ecs_arn(fmt::format("task/{}/{}", (*cluster)->name, reference))));
+      failures.push_back(
+          missing(is_arn ? reference : call.ecs_arn(fmt::format("task/{}/{}", (*cluster)->name, reference))));
     }
   }
   return json::object{{"tasks", std::move(found)}, {"failures", std::move(failures)}};
@@ -74,8 +77,10 @@ Checked<json::object> stop_task(Call& call, const json::object& input) {
   const auto reference = text_of(input, "task");
   const auto* task = find_task(call, (*cluster)->name, reference);
   if (task == nullptr) {
-    return invalid_parameter(fmt::format("The referenced task was not found: \"{}\" in cluster \"{}\"; list-tasks --cluster {} "
-                                         "shows its tasks", reference, (*cluster)->name, (*cluster)->name));
+    return invalid_parameter(
+        fmt::format("The referenced task was not found: \"{}\" in cluster \"{}\"; list-tasks --cluster {} "
+                    "shows its tasks",
+                    reference, (*cluster)->name, (*cluster)->name));
   }
   const auto reason = has(input, "reason") ? text_of(input, "reason") : std::string("Task stopped by user");
   return json::object{{"task", describe_task(call, ask_to_stop(call, *task, "UserInitiated", reason))}};

@@ -1,8 +1,8 @@
 #include "control/tasks.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/ecs_find.h"
 #include "control/ecs_task_records.h"
@@ -10,7 +10,7 @@
 namespace causeway::control {
 namespace {
 
-constexpr Seconds kStoppedKept = 3600;         // as ECS keeps stopped tasks
+constexpr Seconds kStoppedKept = 3600;  // as ECS keeps stopped tasks
 constexpr Seconds kOperationsKept = 24 * 3600;
 /// A name's answer may be held by a client (DNS, a pool) for a while: a stopped task's address rests before another
 /// task gets it.
@@ -64,7 +64,8 @@ Result<IpAddress> free_address(const Call& call) {
   const auto& range = call.settings.task_v4;
   if (const auto address = lowest_free(range, taken_addresses(call, true))) return *address;
   if (const auto address = lowest_free(range, taken_addresses(call, false))) return *address;
-  return make_error("start a task", range.to_string(), "each address of the task range is in use; configure a larger one");
+  return make_error("start a task", range.to_string(),
+                    "each address of the task range is in use; configure a larger one");
 }
 
 Result<const EcsServiceRecord*> find_active_service(const Call& call, const TaskRequest& request) {
@@ -77,15 +78,20 @@ Result<const EcsServiceRecord*> find_active_service(const Call& call, const Task
   const auto& name = (*cluster)->name;
   const auto* service = find_ecs_service(call, name, request.service);
   if (service == nullptr) {
-    return make_error(kOperation, subject, fmt::format("cluster \"{}\" has no such service; make it with \"aws ecs create-service "
-                                                       "--cluster {}\", or see \"aws ecs list-services --cluster {}\"", name, name, name));
+    return make_error(kOperation, subject,
+                      fmt::format("cluster \"{}\" has no such service; make it with \"aws ecs create-service "
+                                  "--cluster {}\", or see \"aws ecs list-services --cluster {}\"",
+                                  name, name, name));
   }
   if (service->status == "ACTIVE") return service;
-  return make_error(kOperation, subject, fmt::format("it is {} in cluster \"{}\"; create it again with \"aws ecs create-service\"",
-                                                     service->status, name));
+  return make_error(kOperation, subject,
+                    fmt::format("it is {} in cluster \"{}\"; create it again with \"aws ecs create-service\"",
+                                service->status, name));
 }
 
-bool older(Seconds now, Seconds when, Seconds limit) { return when > 0 && now - when > limit; }
+bool older(Seconds now, Seconds when, Seconds limit) {
+  return when > 0 && now - when > limit;
+}
 
 }  // namespace
 
@@ -94,7 +100,8 @@ Result<TaskRecord> create_task(Call& call, const TaskRequest& request) {
   if (!service) return service.error();
   const auto* definition = task_definition_of(call.state, (*service)->task_definition);
   if (definition == nullptr) {
-    return make_error("start a task of", request.service, "its task definition " + (*service)->task_definition + " is missing");
+    return make_error("start a task of", request.service,
+                      "its task definition " + (*service)->task_definition + " is missing");
   }
   const auto address = free_address(call);
   if (!address) return address.error();
@@ -113,7 +120,8 @@ Result<TaskRecord> create_task(Call& call, const TaskRequest& request) {
   return task;
 }
 
-Result<void> task_started(Call& call, const std::string& cluster, const std::string& id, int pid, std::uint64_t cgroup_id) {
+Result<void> task_started(Call& call, const std::string& cluster, const std::string& id, int pid,
+                          std::uint64_t cgroup_id) {
   auto found = find(call, "start task", cluster, id);
   if (!found) return found.error();
   auto& task = found->task;
@@ -140,14 +148,17 @@ Result<void> task_listening(Call& call, const TaskRecord& of, std::uint16_t port
   const auto at = std::find(task.listening_ports.begin(), task.listening_ports.end(), port);
   const bool known = std::find(task.ports.begin(), task.ports.end(), port) != task.ports.end();
   if (!known || task.last_status == "STOPPED" || (at != task.listening_ports.end()) == listening) return {};
-  if (listening) task.listening_ports.push_back(port);
-  else task.listening_ports.erase(at);
+  if (listening)
+    task.listening_ports.push_back(port);
+  else
+    task.listening_ports.erase(at);
   call.put(task);
   const auto number = std::to_string(port);
   for (auto instance : standing_instances(call.state, task.id, registries_of_task(call, *found))) {
     // Health only: InstancesRevision grows on register and deregister, not on health.
     const auto its_port = instance.attributes.find("AWS_INSTANCE_PORT");
-    if (its_port == instance.attributes.end() || its_port->second != number || instance.listening == listening) continue;
+    if (its_port == instance.attributes.end() || its_port->second != number || instance.listening == listening)
+      continue;
     instance.listening = listening;
     call.put(instance);
   }
@@ -160,7 +171,8 @@ Result<void> task_deregister(Call& call, const std::string& cluster, const std::
   auto& task = found->task;
   if (task.last_status == "STOPPED") return {};
   RegistryEdits edits(call);
-  for (const auto& instance : standing_instances(call.state, id, registries_of_task(call, *found))) edits.drain(instance);
+  for (const auto& instance : standing_instances(call.state, id, registries_of_task(call, *found)))
+    edits.drain(instance);
   edits.write(nullptr);
   if (task.last_status == "DEACTIVATING" && task.desired_status == "STOPPED") return {};
   task.last_status = "DEACTIVATING";
@@ -189,7 +201,8 @@ Result<void> task_stopped(Call& call, const std::string& cluster, const std::str
     }
   }
   RegistryEdits edits(call);
-  for (const auto& instance : standing_instances(call.state, id, registries_of_task(call, *found))) edits.erase(instance);
+  for (const auto& instance : standing_instances(call.state, id, registries_of_task(call, *found)))
+    edits.erase(instance);
   edits.write(nullptr);
   if (task.stop_code.empty()) task.stop_code = task.started > 0 ? "EssentialContainerExited" : "TaskFailedToStart";
   if (task.stopped_reason.empty()) task.stopped_reason = std::move(reason);

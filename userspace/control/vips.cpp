@@ -1,8 +1,8 @@
 #include "control/vips.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/aliases.h"
 
@@ -47,15 +47,17 @@ std::uint32_t vip_end(const Settings& settings) {
   return size <= kReservedVipsAtEnd ? 0 : static_cast<std::uint32_t>(size - kReservedVipsAtEnd);
 }
 
-std::uint32_t canary_vip(const Settings& settings) { return vip_end(settings) + kReservedVipsAtEnd - 1; }
+std::uint32_t canary_vip(const Settings& settings) {
+  return vip_end(settings) + kReservedVipsAtEnd - 1;
+}
 
 Checked<> update_vips(Call& call, const std::set<std::string>& namespace_ids, const EcsServiceRecord& instead) {
   auto used = indices_in_use(call.state);
   const auto end = vip_end(call.settings);
   for (const auto& id : namespace_ids) {
     const auto space = call.state.namespaces.find(id);
-    const auto names = space == call.state.namespaces.end() ? std::set<std::string>()
-                                                            : names_in(call.state, space->second, instead);
+    const auto names =
+        space == call.state.namespaces.end() ? std::set<std::string>() : names_in(call.state, space->second, instead);
     static const std::map<std::string, VipRecord> kNone;
     const auto standing = call.state.vips.find(id);
     const auto& vips = standing == call.state.vips.end() ? kNone : standing->second;
@@ -66,10 +68,11 @@ Checked<> update_vips(Call& call, const std::set<std::string>& namespace_ids, co
       if (vips.contains(name)) continue;
       const VipRecord vip{id, name, take_lowest(used, end)};
       if (vip.index >= end) {
-        return refusal("LimitExceededException",
-                       fmt::format("no address is left for alias \"{}\": {} and {} hold {} aliases; delete some, or configure "
-                                   "larger alias ranges", name, call.settings.alias_v4.to_string(),
-                                   call.settings.alias_v6.to_string(), end - kFirstVip));
+        return refusal(
+            "LimitExceededException",
+            fmt::format("no address is left for alias \"{}\": {} and {} hold {} aliases; delete some, or configure "
+                        "larger alias ranges",
+                        name, call.settings.alias_v4.to_string(), call.settings.alias_v6.to_string(), end - kFirstVip));
       }
       call.put(vip);
     }

@@ -9,14 +9,18 @@ struct TwoServices : World {
   TwoServices() {
     space = make_space("MyApp.local");
     ok("CreateCluster", "{'clusterName':'c'}");
-    register_definition("f", "{'name':'web','containerPort':3000,'appProtocol':'http'},{'name':'h2','containerPort':3001,'appProtocol':'http2'},"
-                             "{'name':'rpc','containerPort':3002,'appProtocol':'grpc'},{'name':'any','containerPort':3003}");
+    register_definition("f",
+                        "{'name':'web','containerPort':3000,'appProtocol':'http'},{'name':'h2','containerPort':3001,'"
+                        "appProtocol':'http2'},"
+                        "{'name':'rpc','containerPort':3002,'appProtocol':'grpc'},{'name':'any','containerPort':3003}");
     create("a", "'portName':'web','clientAliases':[{'port':80}]");
     create("b", "'portName':'any','clientAliases':[{'port':80}]");
   }
   void create(const std::string& name, const std::string& members) {
-    ok("CreateService", "{'cluster':'c','serviceName':'" + name + "','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,"
-                        "'namespace':'MyApp.local','services':[{'discoveryName':'" + name + "'," + members + "}]}}");
+    ok("CreateService", "{'cluster':'c','serviceName':'" + name +
+                            "','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,"
+                            "'namespace':'MyApp.local','services':[{'discoveryName':'" +
+                            name + "'," + members + "}]}}");
   }
   std::shared_ptr<const Service> find(const SnapshotPtr& snapshot, const std::string& discovery_name) const {
     return snapshot->services.at(state.find_service(space.id, discovery_name)->number);
@@ -126,7 +130,9 @@ TEST(Compiler, EndpointsNeedAnAddressAndAPort) {
   world.register_instance(service, "bad", {{"AWS_INSTANCE_IPV4", "10.0.0"}, {"AWS_INSTANCE_PORT", "80"}});
   EXPECT_TRUE(world.compile()->services.empty());
   world.register_instance(service, "six", {{"AWS_INSTANCE_IPV6", "2001:db8::1"}, {"AWS_INSTANCE_PORT", "80"}});
-  world.register_instance(service, "both", {{"AWS_INSTANCE_IPV4", "10.0.0.2"}, {"AWS_INSTANCE_IPV6", "2001:db8::2"}, {"AWS_INSTANCE_PORT", "81"}});
+  world.register_instance(
+      service, "both",
+      {{"AWS_INSTANCE_IPV4", "10.0.0.2"}, {"AWS_INSTANCE_IPV6", "2001:db8::2"}, {"AWS_INSTANCE_PORT", "81"}});
   const auto snapshot = world.compile();
   const auto& endpoints = snapshot->services.at(service.number)->endpoints;
   ASSERT_EQ(2u, endpoints.size());
@@ -167,7 +173,8 @@ TEST(Compiler, AliasNamesAreLowerCaseAndOrdered) {
   std::vector<std::string> names;
   for (const auto& name : snapshot->alias_names) names.push_back(name.name);
   EXPECT_THAT(names, ::testing::ElementsAre("a", "a.myapp.local", "b", "b.myapp.local"));
-  for (std::size_t i = 1; i < snapshot->aliases.size(); ++i) EXPECT_LT(snapshot->aliases[i - 1].vip4, snapshot->aliases[i].vip4);
+  for (std::size_t i = 1; i < snapshot->aliases.size(); ++i)
+    EXPECT_LT(snapshot->aliases[i - 1].vip4, snapshot->aliases[i].vip4);
   // A service without endpoints has its alias all the same: a dial is answered, not sent elsewhere.
   EXPECT_TRUE(dialled(*snapshot, "a", 80, world.space.number)->endpoints.empty());
 }

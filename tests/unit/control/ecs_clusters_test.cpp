@@ -13,7 +13,8 @@ TEST(EcsClusters, CreateDescribeListDelete) {
   const auto made = world.ok("CreateCluster", "{'clusterName':'production'}");
   EXPECT_EQ("arn:aws:ecs:us-east-1:000000000000:cluster/production", text_of(object_of(made, "cluster"), "clusterArn"));
   EXPECT_EQ("ACTIVE", text_of(object_of(made, "cluster"), "status"));
-  const auto described = world.ok("DescribeClusters", "{'clusters':['arn:aws:ecs:us-east-1:000000000000:cluster/production','nope']}");
+  const auto described =
+      world.ok("DescribeClusters", "{'clusters':['arn:aws:ecs:us-east-1:000000000000:cluster/production','nope']}");
   EXPECT_EQ(1u, list_of(described, "clusters").size());
   EXPECT_EQ("[{\"arn\":\"arn:aws:ecs:us-east-1:000000000000:cluster/nope\",\"reason\":\"MISSING\"}]",
             json::serialize(list_of(described, "failures")));
@@ -76,14 +77,17 @@ TEST(EcsClusters, Refusals) {
   const Case cases[] = {
       {"CreateCluster", "{'clusterName':'a b'}", "InvalidParameterException: clusterName \"a b\""},
       {"CreateCluster", "{'clusterName':7}", "SerializationException: clusterName must be a string"},
-      {"CreateCluster", "{'serviceConnectDefaults':{}}", "InvalidParameterException: serviceConnectDefaults.namespace is missing"},
-      {"CreateCluster", "{'serviceConnectDefaults':{'namespace':'a/b'}}", "InvalidParameterException: serviceConnectDefaults"},
+      {"CreateCluster", "{'serviceConnectDefaults':{}}",
+       "InvalidParameterException: serviceConnectDefaults.namespace is missing"},
+      {"CreateCluster", "{'serviceConnectDefaults':{'namespace':'a/b'}}",
+       "InvalidParameterException: serviceConnectDefaults"},
       {"CreateCluster", "{'serviceConnectDefaults':{'namespace':'arn:aws:x'}}", "NamespaceNotFoundException"},
       {"CreateCluster", "{'tags':[{'key':'aws:x','value':'1'}]}", "InvalidParameterException: the tag \"aws:x\""},
       {"CreateCluster", "{'tags':[{'value':'1'}]}", "InvalidParameterException: tags[0].key is missing"},
       {"UpdateCluster", "{'cluster':'nope'}", "ClusterNotFoundException: Cluster \"nope\" not found"},
       {"DeleteCluster", "{}", "InvalidParameterException: cluster is missing"},
-      {"DeleteCluster", "{'cluster':'arn:aws:ecs:eu-west-1:1:cluster/x'}", "InvalidParameterException: \"arn:aws:ecs:eu-west-1:1:cluster/x\" is not"},
+      {"DeleteCluster", "{'cluster':'arn:aws:ecs:eu-west-1:1:cluster/x'}",
+       "InvalidParameterException: \"arn:aws:ecs:eu-west-1:1:cluster/x\" is not"},
       {"ListClusters", "{'maxResults':101}", "InvalidParameterException: maxResults is 101"},
       {"ListClusters", "{'nextToken':'x'}", "InvalidParameterException: nextToken"},
   };

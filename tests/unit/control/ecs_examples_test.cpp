@@ -16,7 +16,8 @@ struct FirstGuide : World {
   FirstGuide() {
     space = make_space("myapp.local");
     ok("CreateCluster", "{'clusterName':'production'}");
-    for (int i = 0; i < 5; ++i) register_definition("user-service", "{'name':'http','containerPort':3000,'protocol':'tcp'}");
+    for (int i = 0; i < 5; ++i)
+      register_definition("user-service", "{'name':'http','containerPort':3000,'protocol':'tcp'}");
   }
   NamespaceRecord space;
 };
@@ -28,8 +29,10 @@ std::string create_with(const std::string& members) {
 TEST(EcsExamples, FirstGuideByServiceRegistries) {
   FirstGuide world;
   const auto cloud_map = world.make_cloud_map_service(world.space, "user-service");
-  const auto made = world.ok("CreateService", create_with("'serviceRegistries':[{'registryArn':'" + cloud_map.arn + "','port':3000}]"));
-  EXPECT_EQ("arn:aws:ecs:us-east-1:000000000000:service/production/user-service", text_of(object_of(made, "service"), "serviceArn"));
+  const auto made = world.ok("CreateService",
+                             create_with("'serviceRegistries':[{'registryArn':'" + cloud_map.arn + "','port':3000}]"));
+  EXPECT_EQ("arn:aws:ecs:us-east-1:000000000000:service/production/user-service",
+            text_of(object_of(made, "service"), "serviceArn"));
   const auto task = world.start_task("production", "user-service");
   const auto& instance = world.state.instances.at(cloud_map.id).at(task.id);
   const std::map<std::string, std::string> expected = {{"AWS_INSTANCE_IPV4", "127.254.0.1"},
@@ -81,19 +84,25 @@ TEST(EcsExamples, FirstGuideSaysRevisionFiveAndOneRegistrationIsNotEnough) {
   world.make_space("myapp.local");
   world.ok("CreateCluster", "{'clusterName':'production'}");
   world.register_definition("user-service", "{'name':'http','containerPort':3000}");
-  EXPECT_THAT(world.refused("CreateService", create_with(kConnect)),
-              HasSubstr("Unable to describe task definition \"user-service:5\": family \"user-service\" has revision 1"));
+  EXPECT_THAT(
+      world.refused("CreateService", create_with(kConnect)),
+      HasSubstr("Unable to describe task definition \"user-service:5\": family \"user-service\" has revision 1"));
 }
 
 TEST(EcsExamples, BothWaysOnOneServiceNeedAnotherDiscoveryName) {
   FirstGuide world;
   const auto cloud_map = world.make_cloud_map_service(world.space, "user-service");
   const auto registries = "'serviceRegistries':[{'registryArn':'" + cloud_map.arn + "','port':3000}],";
-  EXPECT_THAT(world.refused("CreateService", create_with(registries + kConnect)),
-              HasSubstr("discovery name \"user-service\" in namespace \"myapp.local\" is already taken by the Cloud Map service " + cloud_map.id));
-  world.ok("CreateService", create_with(registries +
-           "'serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','services':[{'portName':'http',"
-           "'discoveryName':'user-sc','clientAliases':[{'port':80,'dnsName':'user-svc'}]}]}"));
+  EXPECT_THAT(
+      world.refused("CreateService", create_with(registries + kConnect)),
+      HasSubstr(
+          "discovery name \"user-service\" in namespace \"myapp.local\" is already taken by the Cloud Map service " +
+          cloud_map.id));
+  world.ok("CreateService",
+           create_with(
+               registries +
+               "'serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','services':[{'portName':'http',"
+               "'discoveryName':'user-sc','clientAliases':[{'port':80,'dnsName':'user-svc'}]}]}"));
   const auto task = world.start_task("production", "user-service");
   world.listen(task, 3000);
   const auto snapshot = world.compile();
@@ -105,10 +114,16 @@ TEST(EcsExamples, SecondGuide) {
   World world;
   const auto space = world.make_space("internal.myapp");
   world.ok("CreateCluster", "{'clusterName':'main','serviceConnectDefaults':{'namespace':'internal.myapp'}}");
-  world.ok("RegisterTaskDefinition", "{'family':'backend','containerDefinitions':[{'name':'backend','image':'none','portMappings':[{'containerPort':8080}]}]}");
-  world.ok("CreateService", "{'cluster':'main','serviceName':'backend','taskDefinition':'backend','serviceConnectConfiguration':{"
-                            "'enabled':true,'services':[{'portName':'backend-8080-tcp','discoveryName':'backend','clientAliases':[{'port':8080}]}]}}");
-  world.ok("CreateService", "{'cluster':'main','serviceName':'frontend','taskDefinition':'backend','serviceConnectConfiguration':{'enabled':true}}");
+  world.ok("RegisterTaskDefinition",
+           "{'family':'backend','containerDefinitions':[{'name':'backend','image':'none','portMappings':[{'"
+           "containerPort':8080}]}]}");
+  world.ok("CreateService",
+           "{'cluster':'main','serviceName':'backend','taskDefinition':'backend','serviceConnectConfiguration':{"
+           "'enabled':true,'services':[{'portName':'backend-8080-tcp','discoveryName':'backend','clientAliases':[{'"
+           "port':8080}]}]}}");
+  world.ok("CreateService",
+           "{'cluster':'main','serviceName':'frontend','taskDefinition':'backend','serviceConnectConfiguration':{'"
+           "enabled':true}}");
   const auto backend = world.start_task("main", "backend");
   const auto frontend = world.start_task("main", "frontend");
   world.listen(backend, 8080);

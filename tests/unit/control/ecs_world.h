@@ -1,14 +1,13 @@
 #pragma once
 // The ECS API on records alone: operations run against a State, their transactions are applied to it.
-#include <gtest/gtest.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
 #include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
 
 #include "control/controller.h"
 #include "control/ecs_check.h"
@@ -67,7 +66,8 @@ class World {
     apply(call.txn);
     return record;
   }
-  ServiceRecord make_cloud_map_service(const NamespaceRecord& space, const std::string& name, const std::string& type = "A") {
+  ServiceRecord make_cloud_map_service(const NamespaceRecord& space, const std::string& name,
+                                       const std::string& type = "A") {
     Call call(state, settings, clock, random);
     auto record = make_service(call, space.id, name, [&](ServiceRecord& service) {
       service.routing_policy = "MULTIVALUE";
@@ -76,7 +76,8 @@ class World {
     apply(call.txn);
     return record;
   }
-  void register_instance(const ServiceRecord& service, const std::string& id, std::map<std::string, std::string> attributes) {
+  void register_instance(const ServiceRecord& service, const std::string& id,
+                         std::map<std::string, std::string> attributes) {
     Call call(state, settings, clock, random);
     InstanceRecord instance;
     instance.service_id = service.id;
@@ -87,7 +88,8 @@ class World {
   }
   void register_definition(const std::string& family, const std::string& mappings) {
     ok("RegisterTaskDefinition", "{'family':'" + family +
-                                     "','containerDefinitions':[{'name':'app','image':'none','portMappings':[" + mappings + "]}]}");
+                                     "','containerDefinitions':[{'name':'app','image':'none','portMappings':[" +
+                                     mappings + "]}]}");
   }
   /// A RUNNING task, its cgroup id counted up from 1000.
   TaskRecord start_task(const std::string& cluster, const std::string& service) {
@@ -100,20 +102,24 @@ class World {
     change([&](Call& call) { return task_listening(call, task, port, listening); });
   }
   void stop(const TaskRecord& task, std::optional<int> exit_code = 0) {
-    change([&](Call& call) { return task_stopped(call, task.cluster, task.id, "Essential container in task exited", exit_code); });
+    change([&](Call& call) {
+      return task_stopped(call, task.cluster, task.id, "Essential container in task exited", exit_code);
+    });
   }
   const TaskRecord& task(const TaskRecord& of) const { return state.tasks.at(of.cluster).at(of.id); }
   const EcsServiceRecord& service(const std::string& cluster, const std::string& name) const {
     return state.ecs_services.at(cluster).at(name);
   }
-  SnapshotPtr compile(const SnapshotPtr& previous = nullptr) const { return compile_snapshot(state, settings, previous); }
+  SnapshotPtr compile(const SnapshotPtr& previous = nullptr) const {
+    return compile_snapshot(state, settings, previous);
+  }
 
   State state;
   Settings settings;
   ManualClock clock;
   FastRandom random{42};
   Operations operations = ecs_operations();
-  Revision revision;  ///< of the last transaction
+  Revision revision;          ///< of the last transaction
   std::size_t last_size = 0;  ///< puts and deletes of the last transaction
 
  private:

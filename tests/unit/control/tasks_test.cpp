@@ -14,8 +14,10 @@ struct OneService : World {
     space = make_space("myapp.local");
     ok("CreateCluster", "{'clusterName':'c'}");
     register_definition("f", "{'name':'http','containerPort':3000},{'name':'dns','containerPort':53,'protocol':'udp'}");
-    ok("CreateService", "{'cluster':'c','serviceName':'s','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,"
-                        "'namespace':'myapp.local','services':[{'portName':'http','discoveryName':'a','clientAliases':[{'port':80}]},{'portName':'dns','discoveryName':'d'}]}}");
+    ok("CreateService",
+       "{'cluster':'c','serviceName':'s','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,"
+       "'namespace':'myapp.local','services':[{'portName':'http','discoveryName':'a','clientAliases':[{'port':80}]},{'"
+       "portName':'dns','discoveryName':'d'}]}}");
   }
   std::string create_error(const TaskRequest& request) {
     Call call(state, settings, clock, random);
@@ -121,15 +123,19 @@ TEST(Tasks, CreateErrorsNameWhatIsMissing) {
   OneService world;
   EXPECT_THAT(world.create_error({"x", "s"}), HasSubstr("Cluster \"x\" not found"));
   EXPECT_THAT(world.create_error({"", "s"}), HasSubstr("Cluster \"default\" not found"));
-  EXPECT_THAT(world.create_error({"c", "x"}), HasSubstr("start a task of service \"x\": cluster \"c\" has no such service"));
-  EXPECT_EQ("127.254.0.1", world.start_task("arn:aws:ecs:us-east-1:000000000000:cluster/c",
-                                            "arn:aws:ecs:us-east-1:000000000000:service/c/s").address.to_string());
+  EXPECT_THAT(world.create_error({"c", "x"}),
+              HasSubstr("start a task of service \"x\": cluster \"c\" has no such service"));
+  EXPECT_EQ(
+      "127.254.0.1",
+      world.start_task("arn:aws:ecs:us-east-1:000000000000:cluster/c", "arn:aws:ecs:us-east-1:000000000000:service/c/s")
+          .address.to_string());
 }
 
 TEST(Tasks, EachPortOfOneTaskInOneServiceIsAnInstance) {
   OneService world;
   const auto discovery = *world.state.find_service(world.space.id, "a");
-  world.ok("UpdateService", "{'cluster':'c','service':'s','serviceRegistries':[{'registryArn':'" + discovery.arn + "','port':3001}]}");
+  world.ok("UpdateService",
+           "{'cluster':'c','service':'s','serviceRegistries':[{'registryArn':'" + discovery.arn + "','port':3001}]}");
   const auto task = world.start_task("c", "s");
   const auto& instances = world.state.instances.at(discovery.id);
   ASSERT_EQ(2u, instances.size());
@@ -158,17 +164,21 @@ TEST(Tasks, ListedByServiceFamilyAndStatus) {
       {"{'cluster':'c','family':'ff'}", 0},
       {"{'cluster':'c','containerInstance':'x'}", 0},
   };
-  for (const auto& [input, count] : cases) EXPECT_EQ(count, list_of(world.ok("ListTasks", input), "taskArns").size()) << input;
+  for (const auto& [input, count] : cases)
+    EXPECT_EQ(count, list_of(world.ok("ListTasks", input), "taskArns").size()) << input;
   EXPECT_THAT(world.refused("ListTasks", "{'cluster':'c','serviceName':'x'}"), StartsWith("ServiceNotFoundException"));
-  const auto body = world.ok("DescribeTasks", "{'cluster':'c','tasks':['" + one.arn + "','" + stopped.id + "','nope']}");
+  const auto body =
+      world.ok("DescribeTasks", "{'cluster':'c','tasks':['" + one.arn + "','" + stopped.id + "','nope']}");
   ASSERT_EQ(2u, list_of(body, "tasks").size());
   EXPECT_EQ(1u, list_of(body, "failures").size());
   const auto& task = list_of(body, "tasks").front().as_object();
   EXPECT_EQ("service:s", text_of(task, "group"));
   const auto& container = list_of(task, "containers").front().as_object();
   EXPECT_EQ("127.254.0.1", text_of(list_of(container, "networkBindings").front().as_object(), "bindIP"));
-  EXPECT_EQ(0, integer_of(list_of(list_of(body, "tasks").at(1).as_object(), "containers").front().as_object(), "exitCode", -1));
-  EXPECT_THAT(world.refused("StopTask", "{'cluster':'c','task':'nope'}"), StartsWith("InvalidParameterException: The referenced task was not found"));
+  EXPECT_EQ(0, integer_of(list_of(list_of(body, "tasks").at(1).as_object(), "containers").front().as_object(),
+                          "exitCode", -1));
+  EXPECT_THAT(world.refused("StopTask", "{'cluster':'c','task':'nope'}"),
+              StartsWith("InvalidParameterException: The referenced task was not found"));
   EXPECT_THAT(world.refused("DescribeTasks", "{'cluster':'c','tasks':[]}"), StartsWith("InvalidParameterException"));
 }
 

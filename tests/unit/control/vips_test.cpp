@@ -16,9 +16,11 @@ struct Aliases : World {
     ok("CreateCluster", "{'clusterName':'c'}");
     register_definition("f", "{'name':'http','containerPort':3000}");
   }
-  static std::string create(const std::string& name, const std::string& alias, const std::string& space = "myapp.local") {
-    return "{'cluster':'c','serviceName':'" + name + "','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,'namespace':'" +
-           space + "','services':[{'portName':'http','discoveryName':'" + name + "','clientAliases':[{" + alias + "}]}]}}";
+  static std::string create(const std::string& name, const std::string& alias,
+                            const std::string& space = "myapp.local") {
+    return "{'cluster':'c','serviceName':'" + name +
+           "','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,'namespace':'" + space +
+           "','services':[{'portName':'http','discoveryName':'" + name + "','clientAliases':[{" + alias + "}]}]}}";
   }
   void remove(const std::string& name) { ok("DeleteService", "{'cluster':'c','service':'" + name + "'}"); }
   std::string vip(const std::string& name) const { return vip_of(*compile(), name, space.number); }
@@ -45,8 +47,10 @@ TEST(Vips, StayWhileAnAliasOfTheNameLives) {
   world.ok("CreateService", world.create("c", "'port':80,'dnsName':'y'"));
   world.remove("a");
   EXPECT_EQ("127.255.0.1", world.vip("x"));
-  world.ok("UpdateService", "{'cluster':'c','service':'b','serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','services':["
-                            "{'portName':'http','discoveryName':'other-name','clientAliases':[{'port':9,'dnsName':'x'}]}]}}");
+  world.ok("UpdateService",
+           "{'cluster':'c','service':'b','serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','"
+           "services':["
+           "{'portName':'http','discoveryName':'other-name','clientAliases':[{'port':9,'dnsName':'x'}]}]}}");
   EXPECT_EQ("127.255.0.1", world.vip("x"));
   world.remove("b");
   EXPECT_EQ("", world.vip("x"));
@@ -58,8 +62,10 @@ TEST(Vips, StayWhileAnAliasOfTheNameLives) {
 TEST(Vips, NotReusedWithinTheTransactionThatFreesThem) {
   Aliases world;
   world.ok("CreateService", world.create("a", "'port':80,'dnsName':'x'"));
-  world.ok("UpdateService", "{'cluster':'c','service':'a','serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','services':["
-                            "{'portName':'http','clientAliases':[{'port':80,'dnsName':'y'}]}]}}");
+  world.ok("UpdateService",
+           "{'cluster':'c','service':'a','serviceConnectConfiguration':{'enabled':true,'namespace':'myapp.local','"
+           "services':["
+           "{'portName':'http','clientAliases':[{'port':80,'dnsName':'y'}]}]}}");
   EXPECT_EQ("127.255.0.2", world.vip("y"));
 }
 
@@ -97,8 +103,10 @@ TEST(Vips, TheRangeHasAnEndAndKeepsTheCanarys) {
   world.settings.alias_v4 = *IpPrefix::parse("127.255.0.0/30");  // 0 and 3 are reserved
   world.ok("CreateService", world.create("a", "'port':80,'dnsName':'x'"));
   world.ok("CreateService", world.create("b", "'port':80,'dnsName':'y'"));
-  EXPECT_THAT(world.refused("CreateService", world.create("d", "'port':80,'dnsName':'z'")),
-              StartsWith("LimitExceededException: no address is left for alias \"z\": 127.255.0.0/30 and 100::/64 hold 2 aliases"));
+  EXPECT_THAT(
+      world.refused("CreateService", world.create("d", "'port':80,'dnsName':'z'")),
+      StartsWith(
+          "LimitExceededException: no address is left for alias \"z\": 127.255.0.0/30 and 100::/64 hold 2 aliases"));
   world.ok("CreateService", world.create("d", "'port':81,'dnsName':'y'"));
 }
 
