@@ -145,10 +145,9 @@ void describe_run(CLI::App& run, Options& options) {
   run.add_option("--env", options.environment, "NAME=VALUE for the program; may be repeated")->allow_extra_args(false);
   run.footer("Everything behind -- is the program and its arguments. Exit status and signals are the program's;\n"
              "125: no task could be started, 126: the program cannot be executed, 127: it is not found.");
-  run.prefix_command();
 }
 
-/// CLI11 keeps its hands off what follows the first "--" of `run`.
+/// Takes the program off behind the first "--": its options are not ours.
 std::vector<std::string> split_program(int& argc, char** argv) {
   std::vector<std::string> program;
   for (int i = 1; i < argc; ++i) {
@@ -192,9 +191,11 @@ int run_command_line(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
+    if (code != 0 && run->parsed() && program.empty()) {
+      std::fprintf(stderr, "The program stands behind --: causeway run --cluster C --service S -- PROGRAM ARGS\n");
+    }
     return code == 0 ? 0 : run->parsed() ? kNoTask : kUsage;
   }
-  if (program.empty()) program = run->remaining();
   Command command(options);
   if (!command.load() && (options.socket.empty() || doctor->parsed() || detach->parsed())) return run->parsed() ? kNoTask : kFailed;
   if (status->parsed()) return command.status();

@@ -1,9 +1,12 @@
 #pragma once
 // A process that waits to be told to go on, as `causeway run` waits for its task before it execs.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 
@@ -18,6 +21,7 @@ class Child {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(go[1]);
+      close_as_exec_does();  // the program of a task has nothing of the agent's open, the store's lock least of all
       char byte = 0;
       if (::read(go[0], &byte, 1) == 1) body();
       ::_exit(0);
@@ -49,6 +53,13 @@ class Child {
   }
 
  private:
+  static void close_as_exec_does() {
+    for (int fd = 3; fd < 1024; ++fd) {
+      const int flags = ::fcntl(fd, F_GETFD);
+      if (flags >= 0 && (flags & FD_CLOEXEC) != 0) ::close(fd);
+    }
+  }
+
   pid_t pid_ = -1;
   int go_ = -1;
   std::optional<int> status_;

@@ -102,7 +102,7 @@ TEST_F(ExplainTest, AliasIsFollowedToItsEndpoints) {
 
 TEST_F(ExplainTest, WithoutAPortTheFirstIsTakenAndAllAreNamed) {
   const auto answer = ask("user-svc");
-  EXPECT_EQ(answer.at("port").as_int64(), 80);
+  EXPECT_EQ(answer.at("port").to_number<int>(), 80);
   EXPECT_THAT(text(answer), HasSubstr("it has the ports 80, 8080"));
 }
 
@@ -155,7 +155,7 @@ TEST_F(ExplainTest, CloudMapNameTellsWhichInstancesAreAnswered) {
   cloud_map({{"i1", "", *IpAddress::parse("10.0.0.1"), {}, 3000, true}, {"i2", "", *IpAddress::parse("10.0.0.2"), {}, 3000, false}});
   const auto answer = ask("users.myapp.local:3000");
   EXPECT_EQ(verdict(answer), "direct");
-  EXPECT_EQ(answer.at("dns").at("ttl").as_int64(), 10);
+  EXPECT_EQ(answer.at("dns").at("ttl").to_number<int>(), 10);
   EXPECT_EQ(used(answer), "i1+ i2- ");
   EXPECT_EQ(answer.at("dns").at("addresses").as_array().size(), 1U);
 }

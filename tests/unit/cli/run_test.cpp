@@ -152,10 +152,11 @@ TEST_F(RunTest, EnvironmentAndArguments) {
   EXPECT_EQ(ended.out, "1|x=y z|127.254.0.1|1|--json\n");
 }
 
-TEST_F(RunTest, ProgramWithoutDashesWorksToo) {
+TEST_F(RunTest, ProgramWithoutDashesIsToldToHaveThem) {
   const Ended ended = causeway({"run", "--cluster", "production", "--service", "user-service", "echo", "-n", "hi"});
-  EXPECT_EQ(ended.code(), 0) << ended.err;
-  EXPECT_EQ(ended.out, "hi");
+  EXPECT_EQ(ended.code(), 125);
+  EXPECT_THAT(ended.err, HasSubstr("-- PROGRAM ARGS"));
+  EXPECT_TRUE(tasks().empty());
 }
 
 TEST_F(RunTest, UserIsEnteredForGood) {
