@@ -39,7 +39,7 @@ class RegistryEdits {
   using Key = std::pair<std::string, std::string>;  ///< service id, instance id
   const InstanceRecord* find(const Key& key) const;
   bool has_instances(const std::string& service_id) const;
-  void set(const Key& key, std::optional<InstanceRecord> instance);
+  void set(const Key& key, InstanceRecord instance);
 
   Call& call_;
   std::map<std::string, ServiceRecord> added_;

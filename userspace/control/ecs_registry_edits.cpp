@@ -58,7 +58,7 @@ const InstanceRecord* RegistryEdits::find(const Key& key) const {
   return found == of_service->second.end() ? nullptr : &found->second;
 }
 
-void RegistryEdits::set(const Key& key, std::optional<InstanceRecord> instance) {
+void RegistryEdits::set(const Key& key, InstanceRecord instance) {
   instances_[key] = std::move(instance);
   changed_.insert(key.first);
 }
@@ -87,7 +87,11 @@ void RegistryEdits::drain(const InstanceRecord& instance) {
 
 void RegistryEdits::erase(const InstanceRecord& instance) {
   const Key key{instance.service_id, instance.id};
-  if (find(key) != nullptr) set(key, std::nullopt);
+  const auto* standing = find(key);
+  if (standing == nullptr) return;
+  // A draining one was deregistered, and counted, before; its end can leave the service empty.
+  (standing->draining ? released_ : changed_).insert(key.first);
+  instances_[key] = std::nullopt;
 }
 
 bool RegistryEdits::has_instances(const std::string& service_id) const {

@@ -81,6 +81,7 @@ TEST(Tasks, FromPendingToStopped) {
   EXPECT_TRUE(world.state.instances.empty());
   EXPECT_TRUE(world.compile()->workloads.empty());
   EXPECT_EQ(2u, world.compile()->services.size());  // the discovery names stay with their ECS service
+  EXPECT_EQ(3u, world.state.find_service(world.space.id, "a")->instances_revision);  // register, deregister
   world.stop(task);
   EXPECT_EQ(0u, world.last_size);
 }
