@@ -12,6 +12,9 @@ namespace causeway::agent {
 /// is missing (mode 0755). EWOULDBLOCK in `code`: another agent holds it; the message names its pid and what to do.
 Result<Fd> take_agent_lock(const std::string& path);
 
+/// Removes the file and lets the lock go, at a clean end. An agent that opened the file meanwhile takes a new one.
+void release_agent_lock(Fd lock, const std::string& path);
+
 /// Whether an agent holds the lock. `pid` is what it wrote, 0 where unreadable.
 struct LockHolder {
   int pid = 0;

@@ -24,7 +24,8 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using control::TaskRecord;
 
-constexpr auto kDrainLook = 100ms;  // two looks without a connection end a drain
+constexpr auto kDrainLook = 100ms;
+constexpr unsigned kQuietLooks = 3;  // without a connection end a drain: the data path followed long before
 
 Fd open_pidfd(int pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
@@ -345,7 +346,7 @@ void TaskSupervisor::State::drain_look(const std::string& id) {
   Followed& entry = *found->second;
   const auto now = std::chrono::steady_clock::now();
   if (now < entry.drain_until) entry.quiet_looks = task != nullptr && connected(*task) ? 0 : entry.quiet_looks + 1;
-  if (now >= entry.drain_until || entry.quiet_looks >= 3) {
+  if (now >= entry.drain_until || entry.quiet_looks >= kQuietLooks) {
     terminate(id);
     return;
   }

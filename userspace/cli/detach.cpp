@@ -91,6 +91,12 @@ Result<Detached> detach(const agent::Config& config, bool force, std::chrono::mi
                                   "with --force",
                                   (*holder)->pid > 0 ? fmt::format(" (pid {})", (*holder)->pid) : std::string()));
   }
+  Fd lock;  // keeps an agent from starting meanwhile
+  if (!*holder && ::access(config.paths.run_dir.c_str(), F_OK) == 0) {
+    auto taken = agent::take_agent_lock(config.lock_path());
+    if (!taken) return taken.error();
+    lock = std::move(*taken);
+  }
   Detached out;
   const auto pins = kernel::detach(config.paths.pin_root);
   if (!pins) return pins.error();
@@ -107,6 +113,7 @@ Result<Detached> detach(const agent::Config& config, bool force, std::chrono::mi
     if (!holds_kept) remove_cgroup(paths->subtree + name, out);
   }
   if (::unlink(config.socket_path().c_str()) == 0) out.removed.push_back(config.socket_path());
+  agent::release_agent_lock(std::move(lock), config.lock_path());
   return out;
 }
 

@@ -36,6 +36,23 @@ TEST_F(AgentLock, SecondAgentIsRefusedWithThePidOfTheFirst) {
   EXPECT_EQ((*holder)->pid, ::getpid());
 }
 
+TEST_F(AgentLock, CleanEndRemovesTheFileAndTheNextOneTakesItsOwn) {
+  auto first = take_agent_lock(path_);
+  ASSERT_TRUE(first.has_value());
+  release_agent_lock(std::move(*first), path_);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_TRUE(take_agent_lock(path_).has_value());
+}
+
+TEST_F(AgentLock, LockOnARemovedFileKeepsNobodyOut) {
+  auto first = take_agent_lock(path_);
+  ASSERT_TRUE(first.has_value());
+  std::filesystem::remove(path_);
+  const auto second = take_agent_lock(path_);
+  ASSERT_TRUE(second.has_value()) << second.error().message();
+  EXPECT_FALSE(take_agent_lock(path_).has_value());
+}
+
 TEST_F(AgentLock, IsFreeAgainWhenTheHolderIsKilled) {
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
