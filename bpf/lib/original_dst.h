@@ -11,7 +11,8 @@
 #define SOCKADDR_IN6_BYTES 28
 #define PAGE_BYTES 4096
 
-/* The kernel's own answer stands: a hook must not hand back a buffer longer than what it was shown of it. */
+/* The kernel's own answer stands. Of one longer than a page the hook was shown a part only: before Linux 6.5 the caller
+ * gets EFAULT unless the hook says by 0 that it changed nothing. */
 static __always_inline int keep_answer(struct bpf_sockopt* ctx) {
   if (ctx->optlen > PAGE_BYTES) ctx->optlen = 0;
   return 1;
