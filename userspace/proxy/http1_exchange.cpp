@@ -132,9 +132,9 @@ net::Task<bool> Http1Session::read_body() {
     error = read.error;
     body_in_.commit(read.bytes);
   }
+  if (client().interrupted()) co_return false;  // respond() is done, or sees whom the time was lost on
   waiting_for_body_ = false;
   if (!error) co_return true;
-  if (client().interrupted()) co_return false;  // respond() is done, or learns of it as well
   ended_ = error == boost::asio::error::eof ? Ended::request_cut : Ended::client_gone;
   upstream_->interrupt(boost::asio::error::operation_aborted);
   co_return false;
@@ -161,6 +161,7 @@ upstream::Attempt Http1Session::describe_attempt() const {
 }
 
 bool Http1Session::wants_retry() {
+  if (now() >= limit_) return false;
   switch (upstream::decide(describe_attempt(), service().set.retry_budget())) {
     case upstream::Retry::no: return false;
     case upstream::Retry::fresh_connection: fresh_ = true; return true;

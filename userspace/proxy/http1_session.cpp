@@ -18,6 +18,7 @@ constexpr auto kDrainedFirstRequest = 1s;
 constexpr auto kAnswerTime = 5s;      ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;      ///< for the client to read the last answer and close
 constexpr std::size_t kLingerBytes = 1u << 20;
+constexpr std::size_t kKeptReplayBytes = 1024;
 constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
 }  // namespace
 
@@ -206,6 +207,8 @@ void Http1Session::finish_request() {
   if (in().empty() && !body_in_.empty()) in().swap(body_in_);
   body_in_.release();
   upstream_in_.release();
+  // Not kept by every idle connection.
+  if (replay_.capacity() > kKeptReplayBytes) std::string().swap(replay_);
 }
 
 std::string Http1Session::service_text() const {

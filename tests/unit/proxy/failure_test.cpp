@@ -190,6 +190,17 @@ TEST_F(ProxyTest, Answers504WhenAnEndpointHangs) {
   EXPECT_TRUE(eventually([&] { return totals().requests[5] == 2; }));
 }
 
+TEST_F(ProxyTest, Answers408WhenTheClientStopsInItsBody) {
+  Server server([](Peer& peer) { peer.read_all(); });
+  publish({server.address()}, {.idle_timeout = 100ms});
+  auto client = dial();
+  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart"));
+  const auto reply = client.read_message();
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 408);
+  EXPECT_EQ(totals().failures(FailureReason::timeout), 0u) << "it is not the endpoint's failure";
+}
+
 TEST_F(ProxyTest, CutsAResponseThatTakesTooLong) {
   Server server([](Peer& peer) {
     peer.read_message();
