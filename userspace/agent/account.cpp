@@ -1,12 +1,12 @@
 #include "agent/account.h"
 
+#include <cerrno>
+#include <charconv>
+
 #include <fmt/core.h>
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
 
 namespace causeway::agent {
 namespace {
@@ -62,8 +62,9 @@ Result<Account> proxy_account(const std::string& configured) {
     auto account = find_account(configured);
     if (!account) return account.error();
     if (account->uid == 0) {
-      return make_error("run the proxy as", configured, "the proxy reads strangers' bytes and never runs as root; set "
-                                                        "proxy.user to an account of its own");
+      return make_error("run the proxy as", configured,
+                        "the proxy reads strangers' bytes and never runs as root; set "
+                        "proxy.user to an account of its own");
     }
     return account;
   }
@@ -81,7 +82,8 @@ Result<Account> proxy_account(const std::string& configured) {
 
 bool become(const Account& account) noexcept {
   return ::setgroups(account.groups.size(), account.groups.data()) == 0 &&
-         ::setresgid(account.gid, account.gid, account.gid) == 0 && ::setresuid(account.uid, account.uid, account.uid) == 0;
+         ::setresgid(account.gid, account.gid, account.gid) == 0 &&
+         ::setresuid(account.uid, account.uid, account.uid) == 0;
 }
 
 }  // namespace causeway::agent

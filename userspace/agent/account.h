@@ -1,9 +1,9 @@
 #pragma once
 // Accounts of /etc/passwd (and whatever NSS adds), and becoming one for good.
-#include <sys/types.h>
-
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/result.h"
 

@@ -1,14 +1,14 @@
 #include "agent/agent_lock.h"
 
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
-#include <filesystem>
 
 namespace causeway::agent {
 namespace {
@@ -24,8 +24,10 @@ int written_pid(int fd) {
 }
 
 bool is_file_at(int fd, const std::string& path) {
-  struct stat opened {}, named {};
-  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+  struct stat opened {
+  }, named{};
+  return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+         opened.st_dev == named.st_dev;
 }
 
 Error held_by_another(int fd, const std::string& path) {
@@ -56,7 +58,8 @@ Result<Fd> take_agent_lock(const std::string& path) {
     }
     if (!is_file_at(fd.get(), path)) continue;  // its holder removed it between our open and our lock
     const std::string pid = fmt::format("{}\n", ::getpid());
-    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    if (::ftruncate(fd.get(), 0) != 0 ||
+        ::pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
       return errno_error(errno, "write", path);
     }
     return fd;

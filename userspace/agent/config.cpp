@@ -1,15 +1,15 @@
 #include "agent/config.h"
 
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <map>
 #include <thread>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/config_keys.h"
 #include "agent/nearest.h"
@@ -117,9 +117,8 @@ void Reader::compare_ranges() {
             fmt::format("addresses.task_v4 {} must lie in 127.0.0.0/8", a.task_v4.to_string()));
   }
   const IpAddress localhost = IpAddress::v4(0x7f000001);
-  const std::pair<const char*, const IpPrefix*> ranges[] = {{"addresses.alias_v4", &a.alias_v4},
-                                                            {"addresses.alias_v6", &a.alias_v6},
-                                                            {"addresses.task_v4", &a.task_v4}};
+  const std::pair<const char*, const IpPrefix*> ranges[] = {
+      {"addresses.alias_v4", &a.alias_v4}, {"addresses.alias_v6", &a.alias_v6}, {"addresses.task_v4", &a.task_v4}};
   for (const auto& [name, range] : ranges) {
     for (const IpAddress& taken : {localhost, *IpAddress::parse("::1"), IpAddress::v4(0)}) {
       if (!range->contains(taken)) continue;
@@ -157,14 +156,15 @@ void Reader::compare_listeners() {
     for (const IpPrefix& range : {c.addresses.alias_v4, c.addresses.alias_v6, c.addresses.task_v4}) {
       // A range around localhost is reported as such, once.
       if (!range.contains(all[i].at.ip) || range.contains(IpAddress::v4(0x7f000001))) continue;
-      problem(line_of(all[i].name, ""), fmt::format("{} {} lies in the range {} that addresses are given from", all[i].name,
-                                                    all[i].at.to_string(), range.to_string()));
+      problem(line_of(all[i].name, ""), fmt::format("{} {} lies in the range {} that addresses are given from",
+                                                    all[i].name, all[i].at.to_string(), range.to_string()));
     }
   }
   for (const SocketAddress& resolver : c.dns.resolvers) {
     if (resolver == c.listen.dns || resolver == c.listen.dns6 || c.addresses.alias_v4.contains(resolver.ip)) {
       problem(line_of("dns.resolvers", ""),
-              fmt::format("dns.resolvers names {}, which is the agent itself; name another resolver", resolver.to_string()));
+              fmt::format("dns.resolvers names {}, which is the agent itself; name another resolver",
+                          resolver.to_string()));
     }
   }
 }
@@ -233,10 +233,18 @@ unsigned Config::proxy_workers() const {
   return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
 }
 
-std::string Config::socket_path() const { return paths.run_dir + "/agent.sock"; }
-std::string Config::lock_path() const { return paths.run_dir + "/agent.lock"; }
-std::string Config::store_path() const { return paths.data_dir + "/causeway.db"; }
-std::string Config::credentials_path() const { return paths.data_dir + "/credentials.json"; }
+std::string Config::socket_path() const {
+  return paths.run_dir + "/agent.sock";
+}
+std::string Config::lock_path() const {
+  return paths.run_dir + "/agent.lock";
+}
+std::string Config::store_path() const {
+  return paths.data_dir + "/causeway.db";
+}
+std::string Config::credentials_path() const {
+  return paths.data_dir + "/credentials.json";
+}
 
 std::string Config::api_url() const {
   SocketAddress at = listen.api;
@@ -248,13 +256,16 @@ std::string Config::api_url() const {
 std::string configuration_page() {
   std::string page =
       "# Configuration\n\n"
-      "`causewayd` reads one TOML file, `/etc/causeway/causeway.toml` unless `--config FILE` names another. Every key has a\n"
-      "default, and without the file all of them hold. `causewayd --check` reports everything that is wrong with a file, with\n"
+      "`causewayd` reads one TOML file, `/etc/causeway/causeway.toml` unless `--config FILE` names another. Every key "
+      "has a\n"
+      "default, and without the file all of them hold. `causewayd --check` reports everything that is wrong with a "
+      "file, with\n"
       "its line, and changes nothing. The `causeway` command reads the same file to find the agent's socket.\n\n"
       "This page is made from the table in `userspace/agent/config_keys.cpp`.\n";
   Config defaults;
   for (const ConfigTable& table : config_tables()) {
-    page += fmt::format("\n## [{}]\n\n{}\n\n| key | default | takes | meaning |\n|---|---|---|---|\n", table.name, table.text);
+    page += fmt::format("\n## [{}]\n\n{}\n\n| key | default | takes | meaning |\n|---|---|---|---|\n", table.name,
+                        table.text);
     for (const ConfigKey& key : config_keys()) {
       if (key.table != table.name) continue;
       page += fmt::format("| `{}` | `{}` | {} | {} |\n", key.name, key.show(defaults), key.expects, key.text);

@@ -94,8 +94,8 @@ LoadedConfig parse_config(std::string_view text, std::string_view file);
 /// Reads `path`; without one, kDefaultConfigPath, whose absence means the defaults.
 LoadedConfig load_config(const std::optional<std::string>& path);
 
-/// `causewayd --check`: prints all problems to standard error, or one line that says the file is fine to standard output.
-/// Returns the exit code: 0 or 1.
+/// `causewayd --check`: prints all problems to standard error, or one line that says the file is fine to standard
+/// output. Returns the exit code: 0 or 1.
 int check_config(const std::optional<std::string>& path);
 
 /// docs/configuration.md, from the table of keys.

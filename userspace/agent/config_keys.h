@@ -2,13 +2,13 @@
 // The table of configuration keys: names, types, ranges, defaults and texts stand here and nowhere else.
 #define TOML_HEADER_ONLY 0
 #define TOML_SHARED_LIB 1
-#include <toml++/toml.h>
-
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <toml++/toml.h>
 
 #include "agent/config.h"
 

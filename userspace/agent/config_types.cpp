@@ -1,9 +1,9 @@
 #include "agent/config_types.h"
 
+#include <array>
+
 #include <fmt/core.h>
 #include <sys/socket.h>
-
-#include <array>
 
 namespace causeway::agent {
 
@@ -60,7 +60,8 @@ bool clean_components(std::string_view path) {
 Kind text_kind(Field<std::string> field, std::string expects, std::function<bool(std::string_view)> accepts) {
   Kind kind;
   kind.expects = std::move(expects);
-  kind.set = [field, accepts = std::move(accepts), what = kind.expects](const toml::node& value, Config& config) -> Problem {
+  kind.set = [field, accepts = std::move(accepts), what = kind.expects](const toml::node& value,
+                                                                        Config& config) -> Problem {
     const auto* text = value.as_string();
     if (text == nullptr || !accepts(text->get())) return wrong(what, value);
     field(config) = text->get();
@@ -86,9 +87,8 @@ Kind absolute_path(Field<std::string> field, std::size_t max_length, Empty empty
 }
 
 Kind relative_path(Field<std::string> field) {
-  return text_kind(field, "a relative path of at most 128 bytes without \"..\"", [](std::string_view path) {
-    return path.size() <= 128 && plain(path) && clean_components(path);
-  });
+  return text_kind(field, "a relative path of at most 128 bytes without \"..\"",
+                   [](std::string_view path) { return path.size() <= 128 && plain(path) && clean_components(path); });
 }
 
 Kind word(Field<std::string> field, std::string expects, std::string_view alphabet, std::size_t min_length,

@@ -1,5 +1,8 @@
 #include "agent/connections.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -7,9 +10,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/fd.h"
 
@@ -33,7 +33,8 @@ IpAddress source_of(const inet_diag_msg& message) {
 /// Adds the matches of one datagram; true when the dump has ended.
 Result<bool> count(char* data, std::size_t size, const SocketAddress& local, std::size_t& matches) {
   auto left = static_cast<unsigned>(size);
-  for (auto* message = reinterpret_cast<nlmsghdr*>(data); NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+  for (auto* message = reinterpret_cast<nlmsghdr*>(data); NLMSG_OK(message, left);
+       message = NLMSG_NEXT(message, left)) {
     if (message->nlmsg_type == NLMSG_DONE) return true;
     if (message->nlmsg_type == NLMSG_ERROR) {
       nlmsgerr error{};
@@ -57,7 +58,8 @@ Result<void> dump(int netlink, int family, const SocketAddress& local, std::size
   request.query.sdiag_protocol = IPPROTO_TCP;
   request.query.idiag_states = kStates;
   request.query.id.idiag_sport = htons(local.port);  // the kernel filters on the port itself
-  if (::send(netlink, &request, sizeof request, 0) < 0) return errno_error(errno, "list connections of", local.to_string());
+  if (::send(netlink, &request, sizeof request, 0) < 0)
+    return errno_error(errno, "list connections of", local.to_string());
   alignas(nlmsghdr) char buffer[32768];
   for (;;) {
     const ssize_t n = ::recv(netlink, buffer, sizeof buffer, 0);

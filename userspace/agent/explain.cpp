@@ -1,10 +1,10 @@
 #include "agent/explain.h"
 
-#include <boost/json/array.hpp>
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include <boost/json/array.hpp>
+#include <fmt/core.h>
 
 #include "agent/nearest.h"
 #include "model/names.h"
@@ -29,7 +29,8 @@ std::string namespace_name(const Snapshot& snapshot, NamespaceNumber number) {
 std::string normal(std::string_view name) {
   std::string out(name);
   while (out.ends_with('.')) out.pop_back();
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 
@@ -121,12 +122,16 @@ void Explanation::address(const IpAddress& ip) {
   for (const auto& [id, workload] : snapshot_.workloads) {
     if (workload.address != ip) continue;
     verdict("direct");
-    return step("alias", true, fmt::format("{} is the address of task {} of service {}: it is dialled directly, without "
-                                           "balancing or retries", ip.to_string(), id, workload.client_name));
+    return step("alias", true,
+                fmt::format("{} is the address of task {} of service {}: it is dialled directly, without "
+                            "balancing or retries",
+                            ip.to_string(), id, workload.client_name));
   }
   verdict("not_ours");
-  step("alias", false, fmt::format("{} belongs to no alias and no task: the connection is left alone (or refused, where the "
-                                   "address lies in the alias range)", ip.to_string()));
+  step("alias", false,
+       fmt::format("{} belongs to no alias and no task: the connection is left alone (or refused, where the "
+                   "address lies in the alias range)",
+                   ip.to_string()));
 }
 
 void Explanation::dns() {
@@ -145,8 +150,9 @@ void Explanation::alias_name(const AliasName& name) {
   out_["dns"] = json::object{{"kind", "alias"},
                              {"namespace", namespace_name(snapshot_, name.namespace_number)},
                              {"addresses", json::array{name.vip4.to_string(), name.vip6.to_string()}}};
-  step("dns", true, fmt::format("{} is an alias of namespace {}: A {}, AAAA {} (stable while the alias lives)", name_,
-                                namespace_name(snapshot_, name.namespace_number), name.vip4.to_string(), name.vip6.to_string()));
+  step("dns", true,
+       fmt::format("{} is an alias of namespace {}: A {}, AAAA {} (stable while the alias lives)", name_,
+                   namespace_name(snapshot_, name.namespace_number), name.vip4.to_string(), name.vip6.to_string()));
   alias(name.vip4, name_);
 }
 
@@ -155,13 +161,15 @@ void Explanation::ambiguous(const std::vector<const AliasName*>& visible) {
   for (const AliasName* each : visible) names.push_back(namespace_name(snapshot_, each->namespace_number));
   out_["dns"] = json::object{{"kind", "ambiguous"}, {"addresses", json::array()}};
   verdict("ambiguous");
-  step("dns", false, fmt::format("{} is an alias in several namespaces ({}), and a process outside all tasks sees them all: "
-                                 "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or use a full name",
-                                 name_, join(names, ", ")));
+  step("dns", false,
+       fmt::format("{} is an alias in several namespaces ({}), and a process outside all tasks sees them all: "
+                   "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or use a full name",
+                   name_, join(names, ", ")));
 }
 
 void Explanation::cloud_map(const CloudMapName& name) {
-  const bool any_healthy = std::any_of(name.instances.begin(), name.instances.end(), [](const auto& i) { return i.healthy; });
+  const bool any_healthy =
+      std::any_of(name.instances.begin(), name.instances.end(), [](const auto& i) { return i.healthy; });
   json::array addresses, instances;
   std::uint32_t ttl = 0;
   std::vector<std::string> types;
@@ -173,9 +181,9 @@ void Explanation::cloud_map(const CloudMapName& name) {
   std::size_t answered = 0;
   for (const CloudMapInstance& each : name.instances) {
     const bool answers = each.healthy || !any_healthy;
-    const std::string where = !each.cname.empty()             ? each.cname
-                              : each.ipv4 != IpAddress()      ? each.ipv4.to_string()
-                                                              : each.ipv6.to_string();
+    const std::string where = !each.cname.empty()        ? each.cname
+                              : each.ipv4 != IpAddress() ? each.ipv4.to_string()
+                                                         : each.ipv6.to_string();
     if (answers && ++answered <= kMaxAnswers) addresses.emplace_back(where);
     instances.push_back(json::object{{"instance_id", each.instance_id},
                                      {"address", where},
@@ -184,19 +192,23 @@ void Explanation::cloud_map(const CloudMapName& name) {
                                      {"used", answers},
                                      {"reason", answers ? "" : "unhealthy, and others are healthy"}});
   }
-  out_["dns"] = json::object{{"kind", "cloud_map"}, {"types", join(types, ", ")}, {"ttl", ttl}, {"addresses", addresses}};
+  out_["dns"] =
+      json::object{{"kind", "cloud_map"}, {"types", join(types, ", ")}, {"ttl", ttl}, {"addresses", addresses}};
   out_["endpoints"] = std::move(instances);
   if (answered == 0) {
     verdict("no_endpoint");
-    return step("dns", false, fmt::format("{} is a Cloud Map name ({}) without instances: no address in the answer", name_,
-                                          join(types, ", ")));
+    return step("dns", false,
+                fmt::format("{} is a Cloud Map name ({}) without instances: no address in the answer", name_,
+                            join(types, ", ")));
   }
   verdict("direct");
-  step("dns", true, fmt::format("{} is a Cloud Map name ({}, TTL {} s): {} of {} instances are answered{}{}", name_,
-                                join(types, ", "), ttl, std::min(answered, kMaxAnswers), name.instances.size(),
-                                any_healthy ? "" : ", all of them since none is healthy",
-                                answered > kMaxAnswers ? ", at most eight at a time" : ""));
-  step("path", true, "the application dials an instance directly: no alias, so no balancing, retries or request metrics");
+  step("dns", true,
+       fmt::format("{} is a Cloud Map name ({}, TTL {} s): {} of {} instances are answered{}{}", name_,
+                   join(types, ", "), ttl, std::min(answered, kMaxAnswers), name.instances.size(),
+                   any_healthy ? "" : ", all of them since none is healthy",
+                   answered > kMaxAnswers ? ", at most eight at a time" : ""));
+  step("path", true,
+       "the application dials an instance directly: no alias, so no balancing, retries or request metrics");
 }
 
 std::vector<std::string> Explanation::known_names() const {
@@ -224,13 +236,17 @@ void Explanation::not_found(const std::vector<const AliasName*>& hidden) {
   if (!hidden.empty()) {
     std::vector<std::string> names;
     for (const AliasName* each : hidden) names.push_back(namespace_name(snapshot_, each->namespace_number));
-    step("dns", false, fmt::format("{} is an alias of namespace {}, which this client does not see; its service must join that "
-                                   "namespace (serviceConnectConfiguration)", name_, join(names, ", ")));
+    step("dns", false,
+         fmt::format("{} is an alias of namespace {}, which this client does not see; its service must join that "
+                     "namespace (serviceConnectConfiguration)",
+                     name_, join(names, ", ")));
   }
   if (zone != nullptr) {
-    step("dns", false, fmt::format("{} lies in the DNS namespace {}, which has no such name: NXDOMAIN{}", name_, zone->name, hint));
+    step("dns", false,
+         fmt::format("{} lies in the DNS namespace {}, which has no such name: NXDOMAIN{}", name_, zone->name, hint));
   } else {
-    step("dns", false, fmt::format("{} is no name of Causeway: the query goes on to the resolver that was asked{}", name_, hint));
+    step("dns", false,
+         fmt::format("{} is no name of Causeway: the query goes on to the resolver that was asked{}", name_, hint));
   }
 }
 
@@ -245,24 +261,30 @@ void Explanation::alias(const IpAddress& vip, const std::string& as) {
   }
   if (ports.empty()) {
     verdict("refused");
-    return step("alias", false, fmt::format("{} is an alias address of a namespace that this client does not see: refused "
-                                            "(ECONNREFUSED)", as));
+    return step("alias", false,
+                fmt::format("{} is an alias address of a namespace that this client does not see: refused "
+                            "(ECONNREFUSED)",
+                            as));
   }
   if (chosen == nullptr) {
     verdict("refused");
-    return step("alias", false, fmt::format("there is no alias {}:{}, the connection is refused at once (ECONNREFUSED); its "
-                                            "ports: {}", as, question_.port.value_or(0), join(ports, ", ")));
+    return step("alias", false,
+                fmt::format("there is no alias {}:{}, the connection is refused at once (ECONNREFUSED); its "
+                            "ports: {}",
+                            as, question_.port.value_or(0), join(ports, ", ")));
   }
   out_["port"] = chosen->port;
-  const std::string others =
-      question_.port || ports.size() == 1 ? "" : fmt::format(" (it has the ports {}; this is the first)", join(ports, ", "));
+  const std::string others = question_.port || ports.size() == 1
+                                 ? ""
+                                 : fmt::format(" (it has the ports {}; this is the first)", join(ports, ", "));
   out_["alias"] = json::object{{"name", chosen->name},
                                {"port", chosen->port},
                                {"namespace", namespace_name(snapshot_, chosen->namespace_number)},
                                {"vip4", chosen->vip4.to_string()},
                                {"vip6", chosen->vip6.to_string()},
                                {"service_id", chosen->service.value}};
-  step("alias", true, fmt::format("{}:{} is intercepted at connect(){}", chosen->vip4.to_string(), chosen->port, others));
+  step("alias", true,
+       fmt::format("{}:{} is intercepted at connect(){}", chosen->vip4.to_string(), chosen->port, others));
   service(*chosen);
 }
 
@@ -274,17 +296,25 @@ void Explanation::service(const Alias& alias) {
   }
   const Service& service = *found->second;
   const std::string protocol(to_string(service.protocol));
-  out_["service"] = json::object{{"namespace", service.namespace_name},
-                                 {"discovery_name", service.discovery_name},
-                                 {"protocol", protocol}};
-  step("service", true, fmt::format("discovery name {} in namespace {}", service.discovery_name, service.namespace_name));
+  out_["service"] = json::object{
+      {"namespace", service.namespace_name}, {"discovery_name", service.discovery_name}, {"protocol", protocol}};
+  step("service", true,
+       fmt::format("discovery name {} in namespace {}", service.discovery_name, service.namespace_name));
   std::string how;
   switch (service.protocol) {
-    case AppProtocol::detect: how = "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP"; break;
-    case AppProtocol::http: how = "appProtocol http: HTTP/1.1, anything else is answered with 400"; break;
+    case AppProtocol::detect:
+      how = "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP";
+      break;
+    case AppProtocol::http:
+      how = "appProtocol http: HTTP/1.1, anything else is answered with 400";
+      break;
     case AppProtocol::http2:
-    case AppProtocol::grpc: how = fmt::format("appProtocol {}: relayed as TCP, balanced by connection", protocol); break;
-    case AppProtocol::tcp: how = "relayed as TCP, balanced by connection"; break;
+    case AppProtocol::grpc:
+      how = fmt::format("appProtocol {}: relayed as TCP, balanced by connection", protocol);
+      break;
+    case AppProtocol::tcp:
+      how = "relayed as TCP, balanced by connection";
+      break;
   }
   out_["path"] = json::object{{"kind", "proxy"}, {"protocol", protocol}};
   step("path", true, "through the proxy; " + how);
@@ -301,10 +331,17 @@ void Explanation::endpoints(const Service& service) {
     const bool takes = each.health == Health::healthy || (each.health == Health::unhealthy && !any_healthy);
     std::string reason;
     switch (each.health) {
-      case Health::healthy: break;
-      case Health::unhealthy: reason = takes ? "unhealthy, but no endpoint is healthy" : "its health status is UNHEALTHY"; break;
-      case Health::starting: reason = fmt::format("nothing listens on {} yet", each.address.to_string()); break;
-      case Health::draining: reason = "deregistered or stopping: it gets no new connection"; break;
+      case Health::healthy:
+        break;
+      case Health::unhealthy:
+        reason = takes ? "unhealthy, but no endpoint is healthy" : "its health status is UNHEALTHY";
+        break;
+      case Health::starting:
+        reason = fmt::format("nothing listens on {} yet", each.address.to_string());
+        break;
+      case Health::draining:
+        reason = "deregistered or stopping: it gets no new connection";
+        break;
     }
     used += takes ? 1U : 0U;
     list.push_back(json::object{{"instance_id", each.instance_id},
@@ -317,13 +354,18 @@ void Explanation::endpoints(const Service& service) {
   out_["endpoints"] = std::move(list);
   verdict(used > 0 ? "answered" : "no_endpoint");
   if (used > 0) {
-    step("endpoints", true, fmt::format("{} of {} take connections, in turn; one that keeps failing is left out for a while by "
-                                        "the proxy", used, service.endpoints.size()));
+    step("endpoints", true,
+         fmt::format("{} of {} take connections, in turn; one that keeps failing is left out for a while by "
+                     "the proxy",
+                     used, service.endpoints.size()));
   } else if (service.endpoints.empty()) {
-    step("endpoints", false, "none is registered: HTTP is answered with 503, TCP is closed. Start a task with causeway run, or "
-                             "register an instance");
+    step("endpoints", false,
+         "none is registered: HTTP is answered with 503, TCP is closed. Start a task with causeway run, or "
+         "register an instance");
   } else {
-    step("endpoints", false, fmt::format("none of {} takes connections: HTTP is answered with 503, TCP is closed", service.endpoints.size()));
+    step("endpoints", false,
+         fmt::format("none of {} takes connections: HTTP is answered with 503, TCP is closed",
+                     service.endpoints.size()));
   }
 }
 
@@ -356,7 +398,8 @@ Result<ExplainQuestion> parse_target(std::string_view target) {
     }
   }
   for (const char c : question.name) {
-    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '/') return bad("a name, not a URL: NAME[:PORT], e.g. user-svc:80");
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '/')
+      return bad("a name, not a URL: NAME[:PORT], e.g. user-svc:80");
   }
   if (question.name.empty()) return bad("the name is missing");
   if (!port.empty()) {

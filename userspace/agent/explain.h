@@ -1,10 +1,10 @@
 #pragma once
 // What a dial of a name would meet, step by step, from the state and the snapshot that the data path carries.
-#include <boost/json/object.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string>
+
+#include <boost/json/object.hpp>
 
 #include "base/result.h"
 #include "control/state.h"
@@ -22,6 +22,7 @@ struct ExplainQuestion {
 Result<ExplainQuestion> parse_target(std::string_view target);
 
 /// The answer as docs/local-api.md describes it. An Error where `from` names no ECS service.
-Result<boost::json::object> explain(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question);
+Result<boost::json::object> explain(const control::State& state, const Snapshot& snapshot,
+                                    const ExplainQuestion& question);
 
 }  // namespace causeway::agent

@@ -1,10 +1,10 @@
 #include "agent/local_api.h"
 
+#include <optional>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
-
-#include <optional>
 
 #include "agent/explain.h"
 #include "agent/local_api_views.h"
@@ -25,7 +25,9 @@ Response answer(unsigned status, const json::object& body) {
   return response;
 }
 
-Response refuse(unsigned status, std::string_view message) { return answer(status, {{"error", message}}); }
+Response refuse(unsigned status, std::string_view message) {
+  return answer(status, {{"error", message}});
+}
 
 /// A string member of 1 to 255 bytes, or nothing.
 std::optional<std::string> text_member(const json::object& object, std::string_view name) {
@@ -57,7 +59,8 @@ class LocalApi {
     if (path.starts_with("/v1/tasks/") && path.ends_with("/stop")) {
       return request.method == "POST" ? stop_task(request) : refuse(405, "POST only");
     }
-    return request.method == "GET" ? read(request, path) : refuse(405, "GET only, but for POST /v1/tasks and /v1/tasks/ID/stop");
+    return request.method == "GET" ? read(request, path)
+                                   : refuse(405, "GET only, but for POST /v1/tasks and /v1/tasks/ID/stop");
   }
 
  private:

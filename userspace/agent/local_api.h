@@ -1,6 +1,6 @@
 #pragma once
-// The agent's own interface on run_dir/agent.sock (mode 0600, root only), for the `causeway` command: JSON, described in
-// docs/local-api.md.
+// The agent's own interface on run_dir/agent.sock (mode 0600, root only), for the `causeway` command: JSON, described
+// in docs/local-api.md.
 #include <chrono>
 #include <cstdint>
 #include <functional>

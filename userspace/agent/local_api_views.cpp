@@ -1,11 +1,10 @@
 #include "agent/local_api_views.h"
 
-#include <unistd.h>
-
-#include <boost/json/array.hpp>
-
 #include <algorithm>
 #include <map>
+
+#include <boost/json/array.hpp>
+#include <unistd.h>
 
 #include "model/names.h"
 

@@ -8,11 +8,14 @@ namespace {
 
 constexpr std::size_t kMaxCompared = 255;  // names from outside: bounds the quadratic work
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::size_t score(std::string_view name, std::string_view candidate) {
   const std::size_t edits = edit_distance(name, candidate);
-  const bool prefix = name.size() >= 3 && candidate.size() >= 3 && (candidate.starts_with(name) || name.starts_with(candidate));
+  const bool prefix =
+      name.size() >= 3 && candidate.size() >= 3 && (candidate.starts_with(name) || name.starts_with(candidate));
   return prefix ? std::min<std::size_t>(edits, 2) : edits;
 }
 
@@ -38,7 +41,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-std::vector<std::string> nearest_few(std::string_view name, const std::vector<std::string>& candidates, std::size_t limit) {
+std::vector<std::string> nearest_few(std::string_view name, const std::vector<std::string>& candidates,
+                                     std::size_t limit) {
   const std::size_t enough = std::max<std::size_t>(2, name.size() / 3);
   std::vector<std::pair<std::size_t, std::string>> scored;
   for (const std::string& candidate : candidates) {

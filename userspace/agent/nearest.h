@@ -15,7 +15,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 std::optional<std::string> nearest(std::string_view name, const std::vector<std::string>& candidates);
 
 /// Up to `limit` candidates that are near enough, best first.
-std::vector<std::string> nearest_few(std::string_view name, const std::vector<std::string>& candidates, std::size_t limit);
+std::vector<std::string> nearest_few(std::string_view name, const std::vector<std::string>& candidates,
+                                     std::size_t limit);
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 

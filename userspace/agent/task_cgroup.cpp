@@ -1,5 +1,13 @@
 #include "agent/task_cgroup.h"
 
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -7,15 +15,6 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#include <boost/asio/error.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-
-#include <cerrno>
-#include <charconv>
-#include <filesystem>
-#include <map>
-#include <optional>
 
 #include "base/fd.h"
 
@@ -84,7 +83,8 @@ Result<std::vector<int>> pids_below(const std::string& path, unsigned depth) {
     if (bad == std::errc() && pid > 0) pids.push_back(pid);
     at = next == at ? at + 1 : next + 1;
   }
-  const auto children = depth == 0 ? Result<std::vector<std::string>>(std::vector<std::string>()) : child_directories(path);
+  const auto children =
+      depth == 0 ? Result<std::vector<std::string>>(std::vector<std::string>()) : child_directories(path);
   if (!children) return children.error();
   for (const std::string& child : *children) {
     const auto below = pids_below(path + "/" + child, depth - 1);
@@ -105,12 +105,13 @@ struct TaskCgroups::State : std::enable_shared_from_this<State> {
 
   /// One inotify instance for all tasks: cgroup.events gets IN_MODIFY from kernfs_notify() when `populated` flips.
   void read_events() {
-    events.async_wait(asio::posix::descriptor_base::wait_read, [weak = weak_from_this()](boost::system::error_code error) {
-      const auto self = weak.lock();
-      if (!self || error) return;
-      self->drain_events();
-      self->read_events();
-    });
+    events.async_wait(asio::posix::descriptor_base::wait_read,
+                      [weak = weak_from_this()](boost::system::error_code error) {
+                        const auto self = weak.lock();
+                        if (!self || error) return;
+                        self->drain_events();
+                        self->read_events();
+                      });
   }
 
   void drain_events() {
@@ -133,7 +134,7 @@ struct TaskCgroups::State : std::enable_shared_from_this<State> {
 
   void notify(int wd) {
     const auto found = watches.find(wd);
-    if (found == watches.end()) return;  // unwatched while its event waited
+    if (found == watches.end()) return;         // unwatched while its event waited
     const auto call = found->second.on_change;  // a copy: it may unwatch itself
     call();
   }
@@ -176,8 +177,12 @@ Result<TaskCgroups> TaskCgroups::open(asio::any_io_executor executor, std::strin
   return TaskCgroups(std::move(state));
 }
 
-const std::string& TaskCgroups::directory() const { return state_->directory; }
-std::string TaskCgroups::path(const std::string& name) const { return state_->directory + "/" + name; }
+const std::string& TaskCgroups::directory() const {
+  return state_->directory;
+}
+std::string TaskCgroups::path(const std::string& name) const {
+  return state_->directory + "/" + name;
+}
 
 Result<std::uint64_t> TaskCgroups::create(const std::string& name) {
   if (::mkdir(path(name).c_str(), 0755) != 0) return errno_error(errno, "make cgroup", path(name));
@@ -200,7 +205,9 @@ Result<bool> TaskCgroups::populated(const std::string& name) const {
   return text->find("populated 1") != std::string::npos;
 }
 
-Result<std::vector<int>> TaskCgroups::processes(const std::string& name) const { return pids_below(path(name), kMaxDepth); }
+Result<std::vector<int>> TaskCgroups::processes(const std::string& name) const {
+  return pids_below(path(name), kMaxDepth);
+}
 
 Result<void> TaskCgroups::kill(const std::string& name) {
   const auto killed = write_small(path(name) + "/cgroup.kill", "1");
@@ -219,7 +226,9 @@ Result<void> TaskCgroups::remove(const std::string& name) {
   return remove_tree(path(name), kMaxDepth);
 }
 
-Result<std::vector<std::string>> TaskCgroups::list() const { return child_directories(state_->directory); }
+Result<std::vector<std::string>> TaskCgroups::list() const {
+  return child_directories(state_->directory);
+}
 
 Result<void> TaskCgroups::watch(const std::string& name, std::function<void()> on_change) {
   const std::string file = path(name) + "/cgroup.events";

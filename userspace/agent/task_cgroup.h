@@ -1,13 +1,13 @@
 #pragma once
 // The cgroups of tasks: one directory a task below SUBTREE/tasks of the cgroup v2 mount (on its own or in a hybrid
 // hierarchy: only the v2 membership of a process changes).
-#include <boost/asio/any_io_executor.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "base/result.h"
 

@@ -1,116 +1,30 @@
 #include "agent/task_supervisor.h"
 
-#include <signal.h>
+#include <algorithm>
+#include <cerrno>
+
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-
-#include <algorithm>
-#include <cerrno>
-#include <map>
-#include <set>
-
-#include "agent/connections.h"
-#include "agent/task_cgroup.h"
-#include "base/fd.h"
+#include "agent/task_supervisor_state.h"
 #include "base/log.h"
 
 namespace causeway::agent {
 namespace {
 
-namespace asio = boost::asio;
-using namespace std::chrono_literals;
-using control::TaskRecord;
-
-constexpr auto kDrainLook = 100ms;
-constexpr unsigned kQuietLooks = 3;  // without a connection end a drain: the data path followed long before
-
-Fd open_pidfd(int pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
-
-bool signal_pidfd(const Fd& pidfd, int signal) {
-  return pidfd && ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+Fd open_pidfd(int pid) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-const std::string& cgroup_of(const TaskRecord& task) { return task.cgroup.empty() ? task.id : task.cgroup; }
+const std::string& cgroup_of(const TaskRecord& task) {
+  return task.cgroup.empty() ? task.id : task.cgroup;
+}
 
-bool ended(const TaskRecord& task) { return task.last_status == "STOPPED"; }
+bool ended(const TaskRecord& task) {
+  return task.last_status == "STOPPED";
+}
 
 }  // namespace
-
-struct TaskSupervisor::State : std::enable_shared_from_this<State> {
-  enum class Phase { running, draining, terminating };
-
-  /// A task whose processes live in a cgroup of ours.
-  struct Followed {
-    explicit Followed(const asio::any_io_executor& executor) : timer(executor) {}
-    std::string cluster;
-    std::string cgroup;
-    Fd pidfd;  ///< of the program that `run` became; empty when it is gone and its children are not
-    Phase phase = Phase::running;
-    std::chrono::steady_clock::time_point drain_until;
-    unsigned quiet_looks = 0;
-    asio::steady_timer timer;
-  };
-
-  State(asio::any_io_executor ex, control::Controller& c, SupervisorOptions o)
-      : executor(std::move(ex)), controller(c), options(std::move(o)), recheck_timer(executor) {
-    if (!options.connections) options.connections = open_connections;
-  }
-
-  // Following
-  Result<void> read_back();
-  void adopt(const TaskRecord& task);
-  Result<void> follow(const TaskRecord& task, Fd pidfd);
-  void cgroup_changed(const std::string& id);
-  bool end(const std::string& cluster, const std::string& id, const std::string& reason);
-  void remove_cgroup(const std::string& name);
-  void sweep_strays(const std::set<std::string>& known);
-  void recheck();
-  // Starting
-  Result<TaskRecord> start_task(const control::TaskRequest& request, int pid);
-  Result<std::uint64_t> move_in(const TaskRecord& task, int pid, Fd pidfd);
-  // Listening
-  void check_ports(const TaskRecord& task);
-  void check_port(const TaskRecord& task, std::uint16_t port);
-  // Stopping
-  void begin_stop(const std::string& id);
-  void drain_look(const std::string& id);
-  bool connected(const TaskRecord& task) const;
-  void terminate(const std::string& id);
-  void kill_later(const std::string& id, std::chrono::seconds after);
-
-  const TaskRecord* record(const std::string& cluster, const std::string& id) const {
-    const auto in_cluster = controller.state().tasks.find(cluster);
-    if (in_cluster == controller.state().tasks.end()) return nullptr;
-    const auto found = in_cluster->second.find(id);
-    return found == in_cluster->second.end() ? nullptr : &found->second;
-  }
-  const TaskRecord* record(const std::string& id) const {
-    const auto found = followed.find(id);
-    return found == followed.end() ? nullptr : record(found->second->cluster, id);
-  }
-  /// Runs `step` for a followed task from the executor: never inside a change of the Controller.
-  void later(const std::string& id, void (State::*step)(const std::string&)) {
-    asio::post(executor, [weak = weak_from_this(), id, step] {
-      const auto self = weak.lock();
-      if (self && self->active && self->followed.contains(id)) (self.get()->*step)(id);
-    });
-  }
-  void check_ports_of(const std::string& id) {
-    if (const TaskRecord* task = record(id)) check_ports(*task);
-  }
-
-  asio::any_io_executor executor;
-  control::Controller& controller;
-  SupervisorOptions options;
-  std::optional<TaskCgroups> cgroups;
-  std::map<std::string, std::unique_ptr<Followed>> followed;  // by task id
-  std::set<std::string> leftovers;                            // cgroups still to be removed
-  asio::steady_timer recheck_timer;
-  bool active = false;
-};
 
 // --- Following -------------------------------------------------------------------------------------------------------
 
@@ -193,8 +107,8 @@ void TaskSupervisor::State::cgroup_changed(const std::string& id) {
   }
   const bool asked = task != nullptr && task->desired_status == "STOPPED";
   const std::string reason = asked && !task->stopped_reason.empty() ? task->stopped_reason
-                             : asked                                 ? "Task stopped by user"
-                                                                     : "Essential container in task exited";
+                             : asked                                ? "Task stopped by user"
+                                                                    : "Essential container in task exited";
   // Where the store refuses, the task stays followed, and the next look tries again.
   if (!end(found->second->cluster, id, reason)) return;
   const std::string cgroup = found->second->cgroup;
@@ -315,92 +229,19 @@ void TaskSupervisor::State::check_port(const TaskRecord& task, std::uint16_t por
   if (!changed) log::error("task {}: port {} cannot be recorded: {}", task.id, port, changed.error().message());
 }
 
-// --- Stopping: deregister, drain, SIGTERM, SIGKILL -------------------------------------------------------------------
-
-void TaskSupervisor::State::begin_stop(const std::string& id) {
-  Followed& entry = *followed.at(id);
-  if (entry.phase != Phase::running) return;
-  const auto deregistered = controller.change(
-      [&](control::Call& call) { return control::task_deregister(call, entry.cluster, id); });
-  if (!deregistered) {
-    log::error("task {} cannot be deregistered: {}; trying again", id, deregistered.error().message());
-    return;  // recheck() comes back
-  }
-  entry.phase = Phase::draining;
-  entry.drain_until = std::chrono::steady_clock::now() + options.drain;
-  drain_look(id);
-}
-
-bool TaskSupervisor::State::connected(const TaskRecord& task) const {
-  for (const std::uint16_t port : task.ports) {
-    const auto count = options.connections({task.address, port});
-    if (!count || *count > 0) return true;  // unknown: the drain time decides
-  }
-  return false;
-}
-
-void TaskSupervisor::State::drain_look(const std::string& id) {
-  const auto found = followed.find(id);
-  const TaskRecord* task = record(id);
-  if (found == followed.end() || !active) return;
-  Followed& entry = *found->second;
-  const auto now = std::chrono::steady_clock::now();
-  if (now < entry.drain_until) entry.quiet_looks = task != nullptr && connected(*task) ? 0 : entry.quiet_looks + 1;
-  if (now >= entry.drain_until || entry.quiet_looks >= kQuietLooks) {
-    terminate(id);
-    return;
-  }
-  entry.timer.expires_after(std::min<std::chrono::steady_clock::duration>(kDrainLook, entry.drain_until - now));
-  entry.timer.async_wait([weak = weak_from_this(), id](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (self && !error) self->drain_look(id);
-  });
-}
-
-void TaskSupervisor::State::terminate(const std::string& id) {
-  Followed& entry = *followed.at(id);
-  entry.phase = Phase::terminating;
-  std::chrono::seconds timeout{30};
-  if (const TaskRecord* task = record(id)) {
-    timeout = std::chrono::seconds(task->stop_timeout_seconds);
-    const auto marked = controller.change([&](control::Call& call) -> Result<void> {
-      TaskRecord stopping = *record(id);
-      stopping.last_status = "STOPPING";
-      if (stopping.stopping == 0) stopping.stopping = call.now();
-      call.put(stopping);
-      return {};
-    });
-    if (!marked) log::warn("task {} is being stopped, which cannot be recorded: {}", id, marked.error().message());
-  }
-  if (!signal_pidfd(entry.pidfd, SIGTERM)) {
-    // The program itself is gone, what it started is not.
-    const auto pids = cgroups->processes(entry.cgroup);
-    for (const int pid : pids ? *pids : std::vector<int>()) ::kill(pid, SIGTERM);
-  }
-  kill_later(id, timeout);
-}
-
-void TaskSupervisor::State::kill_later(const std::string& id, std::chrono::seconds after) {
-  const auto found = followed.find(id);
-  if (found == followed.end()) return;
-  found->second->timer.expires_after(after);
-  found->second->timer.async_wait([weak = weak_from_this(), id](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (!self || error || !self->active || !self->followed.contains(id)) return;
-    const auto killed = self->cgroups->kill(self->followed.at(id)->cgroup);
-    if (!killed) log::error("task {} cannot be killed: {}", id, killed.error().message());
-    self->kill_later(id, 1s);  // until its end is seen
-  });
-}
-
 // --- The interface ---------------------------------------------------------------------------------------------------
 
-TaskSupervisor::TaskSupervisor(asio::any_io_executor executor, control::Controller& controller, SupervisorOptions options)
+TaskSupervisor::TaskSupervisor(asio::any_io_executor executor, control::Controller& controller,
+                               SupervisorOptions options)
     : state_(std::make_shared<State>(std::move(executor), controller, std::move(options))) {}
 
-TaskSupervisor::~TaskSupervisor() { stop(); }
+TaskSupervisor::~TaskSupervisor() {
+  stop();
+}
 
-Result<void> TaskSupervisor::start() { return state_->read_back(); }
+Result<void> TaskSupervisor::start() {
+  return state_->read_back();
+}
 
 void TaskSupervisor::stop() {
   state_->active = false;
@@ -417,7 +258,8 @@ Result<void> TaskSupervisor::stop_task(const std::string& cluster, const std::st
   static const control::Operations operations = control::ecs_operations();
   const auto stop_task = operations.find("StopTask");
   if (stop_task == operations.end()) return make_error("stop task", id, "the control plane has no StopTask");
-  const auto answer = state_->controller.run(stop_task->second, {{"cluster", cluster}, {"task", id}, {"reason", reason}});
+  const auto answer =
+      state_->controller.run(stop_task->second, {{"cluster", cluster}, {"task", id}, {"reason", reason}});
   if (answer.error) return make_error("stop task", id, answer.error->message);
   return {};
 }
@@ -454,6 +296,8 @@ void TaskSupervisor::on_listen(const SocketAddress& address) {
   }
 }
 
-std::size_t TaskSupervisor::followed() const { return state_->followed.size(); }
+std::size_t TaskSupervisor::followed() const {
+  return state_->followed.size();
+}
 
 }  // namespace causeway::agent

@@ -1,13 +1,13 @@
 #pragma once
 // Follows the tasks of this host from `causeway run` to their end. The programs are not the agent's children: they are
 // known by their cgroup, live on when the agent ends, and are taken over by the next one.
-#include <boost/asio/any_io_executor.hpp>
-
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "base/ip.h"
 #include "base/result.h"
@@ -17,9 +17,9 @@
 namespace causeway::agent {
 
 struct SupervisorOptions {
-  std::string tasks_cgroup;             ///< absolute path of SUBTREE/tasks
-  std::chrono::milliseconds drain{20000};  ///< at most, between deregistration and SIGTERM
-  std::chrono::milliseconds recheck{2000}; ///< how often listening ports are looked at without an event
+  std::string tasks_cgroup;                 ///< absolute path of SUBTREE/tasks
+  std::chrono::milliseconds drain{20000};   ///< at most, between deregistration and SIGTERM
+  std::chrono::milliseconds recheck{2000};  ///< how often listening ports are looked at without an event
   std::function<Result<bool>(const SocketAddress&)> is_listening;  ///< kernel::is_listening
   /// Established connections to that address and port; the drain ends early at 0. Default: sock_diag.
   std::function<Result<std::size_t>(const SocketAddress&)> connections;

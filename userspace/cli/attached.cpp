@@ -1,14 +1,14 @@
 #include "cli/attached.h"
 
-#include <bpf/bpf.h>
-#include <fcntl.h>
-#include <fmt/core.h>
-
 #include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <set>
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <fmt/core.h>
 
 #include "base/fd.h"
 
@@ -20,13 +20,20 @@ struct Hook {
   const char* name;
 };
 constexpr std::array kHooks{
-    Hook{BPF_CGROUP_INET4_CONNECT, "connect4"},     Hook{BPF_CGROUP_INET6_CONNECT, "connect6"},
-    Hook{BPF_CGROUP_UDP4_SENDMSG, "sendmsg4"},      Hook{BPF_CGROUP_UDP6_SENDMSG, "sendmsg6"},
-    Hook{BPF_CGROUP_UDP4_RECVMSG, "recvmsg4"},      Hook{BPF_CGROUP_UDP6_RECVMSG, "recvmsg6"},
-    Hook{BPF_CGROUP_INET4_GETPEERNAME, "getpeername4"}, Hook{BPF_CGROUP_INET6_GETPEERNAME, "getpeername6"},
-    Hook{BPF_CGROUP_INET4_BIND, "bind4"},           Hook{BPF_CGROUP_INET6_BIND, "bind6"},
-    Hook{BPF_CGROUP_GETSOCKOPT, "getsockopt"},      Hook{BPF_CGROUP_SOCK_OPS, "sock_ops"},
-    Hook{BPF_CGROUP_INET_EGRESS, "egress"},         Hook{BPF_CGROUP_INET_INGRESS, "ingress"},
+    Hook{BPF_CGROUP_INET4_CONNECT, "connect4"},
+    Hook{BPF_CGROUP_INET6_CONNECT, "connect6"},
+    Hook{BPF_CGROUP_UDP4_SENDMSG, "sendmsg4"},
+    Hook{BPF_CGROUP_UDP6_SENDMSG, "sendmsg6"},
+    Hook{BPF_CGROUP_UDP4_RECVMSG, "recvmsg4"},
+    Hook{BPF_CGROUP_UDP6_RECVMSG, "recvmsg6"},
+    Hook{BPF_CGROUP_INET4_GETPEERNAME, "getpeername4"},
+    Hook{BPF_CGROUP_INET6_GETPEERNAME, "getpeername6"},
+    Hook{BPF_CGROUP_INET4_BIND, "bind4"},
+    Hook{BPF_CGROUP_INET6_BIND, "bind6"},
+    Hook{BPF_CGROUP_GETSOCKOPT, "getsockopt"},
+    Hook{BPF_CGROUP_SOCK_OPS, "sock_ops"},
+    Hook{BPF_CGROUP_INET_EGRESS, "egress"},
+    Hook{BPF_CGROUP_INET_INGRESS, "ingress"},
 };
 constexpr unsigned kMaxPrograms = 64;  // BPF_CGROUP_MAX_PROGS
 

@@ -1,13 +1,13 @@
 #include "cli/cli.h"
 
+#include <cstdio>
+#include <ctime>
+#include <functional>
+
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
-
-#include <cstdio>
-#include <ctime>
-#include <functional>
 
 #include "agent/config.h"
 #include "agent/explain.h"
@@ -43,7 +43,9 @@ struct Options {
   std::vector<std::string> environment;
 };
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 int fail(const std::string& text) {
   std::fprintf(stderr, "causeway: %s\n", text.c_str());
@@ -104,7 +106,8 @@ class Command {
   }
 
   int detach_all() const {
-    const auto drain = std::chrono::duration_cast<std::chrono::milliseconds>(config_.proxy.drain) + std::chrono::seconds(1);
+    const auto drain =
+        std::chrono::duration_cast<std::chrono::milliseconds>(config_.proxy.drain) + std::chrono::seconds(1);
     const auto detached = detach(config_, options_.force, drain);
     if (!detached) return fail(detached.error().message());
     if (options_.json) {
@@ -143,8 +146,9 @@ void describe_run(CLI::App& run, Options& options) {
   run.add_option("--service", options.service, "ECS service that the program is a task of")->required();
   run.add_option("--user", options.user, "Account that the program runs as");
   run.add_option("--env", options.environment, "NAME=VALUE for the program; may be repeated")->allow_extra_args(false);
-  run.footer("Everything behind -- is the program and its arguments. Exit status and signals are the program's;\n"
-             "125: no task could be started, 126: the program cannot be executed, 127: it is not found.");
+  run.footer(
+      "Everything behind -- is the program and its arguments. Exit status and signals are the program's;\n"
+      "125: no task could be started, 126: the program cannot be executed, 127: it is not found.");
 }
 
 /// Takes the program off behind the first "--": its options are not ours.
@@ -197,7 +201,8 @@ int run_command_line(int argc, char** argv) {
     return code == 0 ? 0 : run->parsed() ? kNoTask : kUsage;
   }
   Command command(options);
-  if (!command.load() && (options.socket.empty() || doctor->parsed() || detach->parsed())) return run->parsed() ? kNoTask : kFailed;
+  if (!command.load() && (options.socket.empty() || doctor->parsed() || detach->parsed()))
+    return run->parsed() ? kNoTask : kFailed;
   if (status->parsed()) return command.status();
   if (services->parsed()) return command.services();
   if (endpoints->parsed()) return command.endpoints();

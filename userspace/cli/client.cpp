@@ -1,17 +1,16 @@
 #include "cli/client.h"
 
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 
 #include "base/fd.h"
 
@@ -26,8 +25,9 @@ constexpr std::size_t kMaxAnswer = 64 * 1024 * 1024;
 Error no_agent(const std::string& path, int code) {
   Error error = errno_error(code, "reach the agent at", path);
   if (code == ENOENT || code == ECONNREFUSED) {
-    error.cause = "the agent is not running here; start it with \"systemctl start causewayd\", or as root with \"causewayd\" "
-                  "(an agent with another configuration: --config FILE or --socket PATH)";
+    error.cause =
+        "the agent is not running here; start it with \"systemctl start causewayd\", or as root with \"causewayd\" "
+        "(an agent with another configuration: --config FILE or --socket PATH)";
   } else if (code == EACCES || code == EPERM) {
     error.cause = "only root may ask the agent; try sudo";
   }
@@ -37,11 +37,13 @@ Error no_agent(const std::string& path, int code) {
 Result<Fd> dial(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) return make_error("reach the agent at", path, "no path of a socket");
+  if (path.empty() || path.size() >= sizeof address.sun_path)
+    return make_error("reach the agent at", path, "no path of a socket");
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return errno_error(errno, "reach the agent at", path);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return no_agent(path, errno);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return no_agent(path, errno);
   return fd;
 }
 
@@ -63,7 +65,8 @@ Result<void> read_all(int fd, std::string& out, Clock::time_point deadline, cons
     pollfd ready{fd, POLLIN, 0};
     const int polled = ::poll(&ready, 1, static_cast<int>(std::max<long>(0, left)));
     if (polled < 0 && errno == EINTR) continue;
-    if (polled == 0) return make_error("ask the agent at", path, "it does not answer; its log may tell why (journalctl -u causewayd)");
+    if (polled == 0)
+      return make_error("ask the agent at", path, "it does not answer; its log may tell why (journalctl -u causewayd)");
     const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error(errno, "hear the agent at", path);
@@ -78,18 +81,21 @@ Result<json::object> parse_answer(const std::string& text, std::string_view targ
   const auto strange = [&](std::string_view what) { return make_error("hear the agent at", path, what); };
   const std::size_t head = text.find("\r\n\r\n");
   unsigned status = 0;
-  if (head == std::string::npos || !text.starts_with("HTTP/1.")) return strange("this is no answer of the agent; is the path right?");
+  if (head == std::string::npos || !text.starts_with("HTTP/1."))
+    return strange("this is no answer of the agent; is the path right?");
   std::from_chars(text.data() + 9, text.data() + std::min<std::size_t>(text.size(), 12), status);
   boost::system::error_code bad;
   const json::value value = json::parse(std::string_view(text).substr(head + 4), bad);
-  if (bad || !value.is_object()) return strange(fmt::format("its answer to {} (status {}) is not whole", target, status));
+  if (bad || !value.is_object())
+    return strange(fmt::format("its answer to {} (status {}) is not whole", target, status));
   const json::object& object = value.get_object();
   if (status >= 200 && status < 300) return {boost::system::in_place_value, object};
   const json::value* message = object.if_contains("error");
   Error error;
   error.operation = "";
-  error.cause = message != nullptr && message->is_string() ? std::string(message->get_string())
-                                                           : fmt::format("the agent answers {} with status {}", target, status);
+  error.cause = message != nullptr && message->is_string()
+                    ? std::string(message->get_string())
+                    : fmt::format("the agent answers {} with status {}", target, status);
   return error;
 }
 
@@ -99,7 +105,8 @@ Result<json::object> Client::ask(std::string_view method, std::string_view targe
   auto fd = dial(path_);
   if (!fd) return fd.error();
   const std::string request = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+      "{} {} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: "
+      "{}\r\n\r\n{}",
       method, target, body.size(), body);
   if (const auto sent = send_all(fd->get(), request, path_); !sent) return sent.error();
   std::string text;
@@ -107,7 +114,9 @@ Result<json::object> Client::ask(std::string_view method, std::string_view targe
   return parse_answer(text, target, path_);
 }
 
-Result<json::object> Client::get(std::string_view target) const { return ask("GET", target, ""); }
+Result<json::object> Client::get(std::string_view target) const {
+  return ask("GET", target, "");
+}
 
 Result<json::object> Client::post(std::string_view target, const json::object& body) const {
   return ask("POST", target, json::serialize(body));
@@ -116,7 +125,8 @@ Result<json::object> Client::post(std::string_view target, const json::object& b
 std::string url_encode(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     if (plain) {
       out += c;
     } else {

@@ -1,10 +1,10 @@
 #pragma once
 // Asks the agent over its Unix socket.
-#include <boost/json/object.hpp>
-
 #include <chrono>
 #include <string>
 #include <string_view>
+
+#include <boost/json/object.hpp>
 
 #include "base/result.h"
 

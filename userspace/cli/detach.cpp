@@ -1,5 +1,10 @@
 #include "cli/detach.h"
 
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -7,11 +12,6 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
-#include <fstream>
-#include <sstream>
 
 #include "agent/agent_lock.h"
 #include "base/fd.h"
@@ -30,7 +30,9 @@ std::string contents(const std::string& path) {
   return text.str();
 }
 
-bool populated(const std::string& cgroup) { return contents(cgroup + "/cgroup.events").find("populated 1") != std::string::npos; }
+bool populated(const std::string& cgroup) {
+  return contents(cgroup + "/cgroup.events").find("populated 1") != std::string::npos;
+}
 
 /// Waits until no process lives in the cgroup: cgroup.events reports changes as POLLPRI.
 bool wait_empty(const std::string& cgroup, std::chrono::milliseconds limit) {
@@ -86,10 +88,11 @@ Result<Detached> detach(const agent::Config& config, bool force, std::chrono::mi
   const auto holder = agent::agent_lock_holder(config.lock_path());
   if (!holder) return holder.error();
   if (*holder && !force) {
-    return make_error("detach", config.paths.run_dir,
-                      fmt::format("the agent runs{}; stop it (it then detaches by itself), or take its programs away from it "
-                                  "with --force",
-                                  (*holder)->pid > 0 ? fmt::format(" (pid {})", (*holder)->pid) : std::string()));
+    return make_error(
+        "detach", config.paths.run_dir,
+        fmt::format("the agent runs{}; stop it (it then detaches by itself), or take its programs away from it "
+                    "with --force",
+                    (*holder)->pid > 0 ? fmt::format(" (pid {})", (*holder)->pid) : std::string()));
   }
   Fd lock;  // keeps an agent from starting meanwhile
   if (!*holder && ::access(config.paths.run_dir.c_str(), F_OK) == 0) {

@@ -1,5 +1,9 @@
 #include "cli/doctor.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
@@ -8,10 +12,6 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <filesystem>
 
 #include "agent/account.h"
 #include "agent/agent_lock.h"
@@ -27,12 +27,14 @@ namespace {
 
 class Examination {
  public:
-  Examination(const agent::Config& config, std::string socket_path) : config_(config), socket_(std::move(socket_path)) {}
+  Examination(const agent::Config& config, std::string socket_path)
+      : config_(config), socket_(std::move(socket_path)) {}
 
   std::vector<Check> run() {
     machine();
     const bool root = ::geteuid() == 0;
-    if (!root) add("privileges", Finding::missing, "not root", "run it as root: the agent needs root, and so does looking");
+    if (!root)
+      add("privileges", Finding::missing, "not root", "run it as root: the agent needs root, and so does looking");
     agent_runs();
     cgroups(root);
     bpffs();
@@ -57,11 +59,13 @@ class Examination {
     const auto holder = agent::agent_lock_holder(config_.lock_path());
     if (!holder) return add("agent", Finding::note, holder.error().message());
     running_ = holder->has_value();
-    if (!running_) return add("agent", Finding::note, "not running", "start it: systemctl start causewayd, or causewayd as root");
+    if (!running_)
+      return add("agent", Finding::note, "not running", "start it: systemctl start causewayd, or causewayd as root");
     const std::string pid = (*holder)->pid > 0 ? fmt::format(" (pid {})", (*holder)->pid) : "";
     const auto status = Client(socket_, std::chrono::seconds(5)).get("/v1/status");
     if (!status) {
-      return add("agent", Finding::missing, fmt::format("runs{}, but does not answer: {}", pid, status.error().message()),
+      return add("agent", Finding::missing,
+                 fmt::format("runs{}, but does not answer: {}", pid, status.error().message()),
                  "its log may tell why (journalctl -u causewayd)");
     }
     add("agent", Finding::ok, "runs" + pid);
@@ -85,7 +89,8 @@ class Examination {
     }
     struct statfs info {};
     if (::statfs(paths->mount.c_str(), &info) != 0 || static_cast<unsigned long>(info.f_type) != CGROUP2_SUPER_MAGIC) {
-      return add("cgroup v2", Finding::missing, paths->mount + " is no cgroup v2 mount", "set cgroup.mount, or leave it empty");
+      return add("cgroup v2", Finding::missing, paths->mount + " is no cgroup v2 mount",
+                 "set cgroup.mount, or leave it empty");
     }
     add("cgroup v2", Finding::ok, fmt::format("mounted on {}; the agent's subtree: {}", paths->mount, paths->subtree));
     if (root) programs(paths->attach);
@@ -97,13 +102,15 @@ class Examination {
     std::string ours, foreign;
     for (const AttachedProgram& program : *attached) {
       std::string& list = program.ours ? ours : foreign;
-      list += (list.empty() ? "" : ", ") + (program.ours ? program.hook : fmt::format("{} {} (id {})", program.hook, program.name, program.id));
+      list += (list.empty() ? "" : ", ") +
+              (program.ours ? program.hook : fmt::format("{} {} (id {})", program.hook, program.name, program.id));
     }
     if (!ours.empty() && !running_) {
       add("programs", Finding::note, fmt::format("attached to {} without an agent: {}", cgroup, ours),
           "start the agent (it takes them over), or remove them: causeway detach");
     } else {
-      add("programs", Finding::ok, ours.empty() ? fmt::format("none of ours on {}", cgroup) : fmt::format("attached to {}: {}", cgroup, ours));
+      add("programs", Finding::ok,
+          ours.empty() ? fmt::format("none of ours on {}", cgroup) : fmt::format("attached to {}: {}", cgroup, ours));
     }
     if (!foreign.empty()) add("programs", Finding::note, fmt::format("others on {} (left alone): {}", cgroup, foreign));
   }
@@ -113,8 +120,10 @@ class Examination {
     std::filesystem::path at = config_.paths.pin_root;
     struct statfs info {};
     while (::statfs(at.c_str(), &info) != 0 && at.has_relative_path()) at = at.parent_path();
-    if (static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC) return add("bpffs", Finding::ok, fmt::format("holds {}", config_.paths.pin_root));
-    add("bpffs", Finding::note, fmt::format("{} is not on a bpffs; the agent mounts one at its start", config_.paths.pin_root));
+    if (static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC)
+      return add("bpffs", Finding::ok, fmt::format("holds {}", config_.paths.pin_root));
+    add("bpffs", Finding::note,
+        fmt::format("{} is not on a bpffs; the agent mounts one at its start", config_.paths.pin_root));
   }
 
   void features() {
@@ -124,7 +133,9 @@ class Examination {
       } else {
         const Finding finding = optional_feature(feature) ? Finding::note : Finding::missing;
         add("bpf", finding, fmt::format("{} is missing ({}): {}", feature.name, feature.detail, feature.enables),
-            finding == Finding::missing ? "a kernel of 5.8 or later with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF" : "");
+            finding == Finding::missing
+                ? "a kernel of 5.8 or later with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF"
+                : "");
       }
     }
   }
@@ -142,17 +153,19 @@ class Examination {
     };
     const SocketAddress proxy4{IpAddress::v4(0x7f000001), config_.listen.proxy_port};
     const SocketAddress proxy6{*IpAddress::parse("::1"), config_.listen.proxy_port};
-    const Wanted all[] = {{"listen.api", config_.listen.api, SOCK_STREAM},   {"listen.admin", config_.listen.admin, SOCK_STREAM},
-                          {"listen.dns", config_.listen.dns, SOCK_STREAM},   {"listen.dns", config_.listen.dns, SOCK_DGRAM},
-                          {"listen.dns6", config_.listen.dns6, SOCK_STREAM}, {"listen.dns6", config_.listen.dns6, SOCK_DGRAM},
-                          {"listen.proxy_port", proxy4, SOCK_STREAM},        {"listen.proxy_port", proxy6, SOCK_STREAM}};
+    const Wanted all[] = {
+        {"listen.api", config_.listen.api, SOCK_STREAM},   {"listen.admin", config_.listen.admin, SOCK_STREAM},
+        {"listen.dns", config_.listen.dns, SOCK_STREAM},   {"listen.dns", config_.listen.dns, SOCK_DGRAM},
+        {"listen.dns6", config_.listen.dns6, SOCK_STREAM}, {"listen.dns6", config_.listen.dns6, SOCK_DGRAM},
+        {"listen.proxy_port", proxy4, SOCK_STREAM},        {"listen.proxy_port", proxy6, SOCK_STREAM}};
     bool free = true;
     for (const Wanted& wanted : all) {
       const int why = bind_error(wanted.at, wanted.type);
       if (why == 0) continue;
       free = false;
       const char* protocol = wanted.type == SOCK_STREAM ? "tcp" : "udp";
-      add("ports", Finding::missing, fmt::format("{} {} ({}): {}", wanted.key, wanted.at.to_string(), protocol, strerrordesc_np(why)),
+      add("ports", Finding::missing,
+          fmt::format("{} {} ({}): {}", wanted.key, wanted.at.to_string(), protocol, strerrordesc_np(why)),
           why == EADDRINUSE ? fmt::format("see who has it: ss -lp{} 'sport = :{}'; end that, or set {}",
                                           wanted.type == SOCK_STREAM ? "tn" : "un", wanted.at.port, wanted.key)
                             : fmt::format("set {} to an address of this host", wanted.key));
@@ -174,7 +187,8 @@ class Examination {
 
   void accounts() {
     const auto account = agent::proxy_account(config_.proxy.user);
-    if (!account) return add("proxy user", Finding::missing, account.error().message(), "set proxy.user to an account that exists");
+    if (!account)
+      return add("proxy user", Finding::missing, account.error().message(), "set proxy.user to an account that exists");
     add("proxy user", Finding::ok, fmt::format("{} (uid {})", account->name, account->uid));
   }
 
@@ -184,7 +198,9 @@ class Examination {
   bool running_ = false;
 };
 
-std::string word(Finding finding) { return finding == Finding::ok ? "ok" : finding == Finding::note ? "note" : "MISSING"; }
+std::string word(Finding finding) {
+  return finding == Finding::ok ? "ok" : finding == Finding::note ? "note" : "MISSING";
+}
 
 }  // namespace
 
@@ -193,20 +209,26 @@ std::vector<Check> examine(const agent::Config& config, const std::string& socke
 }
 
 int verdict(const std::vector<Check>& checks) {
-  return std::any_of(checks.begin(), checks.end(), [](const Check& c) { return c.finding == Finding::missing; }) ? 1 : 0;
+  return std::any_of(checks.begin(), checks.end(), [](const Check& c) { return c.finding == Finding::missing; }) ? 1
+                                                                                                                 : 0;
 }
 
 std::string doctor_text(const std::vector<Check>& checks, bool colour) {
   std::string out;
   for (const Check& check : checks) {
-    const Tone tone = check.finding == Finding::ok ? Tone::good : check.finding == Finding::note ? Tone::quiet : Tone::bad;
+    const Tone tone = check.finding == Finding::ok     ? Tone::good
+                      : check.finding == Finding::note ? Tone::quiet
+                                                       : Tone::bad;
     const std::string space(8 - std::min<std::size_t>(7, word(check.finding).size()), ' ');
-    out += fmt::format("{}{}{:<13} {}\n", paint(word(check.finding), tone, colour), space, check.subject, printable(check.text));
+    out += fmt::format("{}{}{:<13} {}\n", paint(word(check.finding), tone, colour), space, check.subject,
+                       printable(check.text));
     if (!check.remedy.empty()) out += fmt::format("{:22}-> {}\n", "", printable(check.remedy));
   }
-  const auto missing = std::count_if(checks.begin(), checks.end(), [](const Check& c) { return c.finding == Finding::missing; });
-  return out + (missing == 0 ? "\nNothing that the agent needs is missing.\n"
-                             : fmt::format("\n{} of what the agent needs {} missing.\n", missing, missing == 1 ? "is" : "are"));
+  const auto missing =
+      std::count_if(checks.begin(), checks.end(), [](const Check& c) { return c.finding == Finding::missing; });
+  return out + (missing == 0
+                    ? "\nNothing that the agent needs is missing.\n"
+                    : fmt::format("\n{} of what the agent needs {} missing.\n", missing, missing == 1 ? "is" : "are"));
 }
 
 std::string doctor_json(const std::vector<Check>& checks) {
@@ -217,7 +239,8 @@ std::string doctor_json(const std::vector<Check>& checks) {
                                        {"text", check.text},
                                        {"remedy", check.remedy}});
   }
-  return boost::json::serialize(boost::json::object{{"healthy", verdict(checks) == 0}, {"checks", std::move(list)}}) + "\n";
+  return boost::json::serialize(boost::json::object{{"healthy", verdict(checks) == 0}, {"checks", std::move(list)}}) +
+         "\n";
 }
 
 }  // namespace causeway::cli

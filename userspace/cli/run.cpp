@@ -1,14 +1,14 @@
 #include "cli/run.h"
 
-#include <fmt/core.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/account.h"
 
@@ -53,7 +53,9 @@ std::string search_path() {
 }  // namespace
 
 Result<std::pair<std::string, std::string>> parse_environment(const std::string& assignment) {
-  const auto wrong = [&] { return make_error("use", "--env " + assignment, "it must be NAME=VALUE, NAME of letters, digits and _"); };
+  const auto wrong = [&] {
+    return make_error("use", "--env " + assignment, "it must be NAME=VALUE, NAME of letters, digits and _");
+  };
   const std::size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) return wrong();
   for (std::size_t i = 0; i < equals; ++i) {
@@ -87,7 +89,8 @@ Result<std::string> find_program(const std::string& program, const std::string& 
 }
 
 int run_task(const Client& client, const RunRequest& request) {
-  if (request.command.empty()) return complain(kNoTask, "which program? causeway run --cluster C --service S -- PROGRAM ARGS");
+  if (request.command.empty())
+    return complain(kNoTask, "which program? causeway run --cluster C --service S -- PROGRAM ARGS");
   std::optional<agent::Account> account;
   if (!request.user.empty()) {
     auto found = agent::find_account(request.user);

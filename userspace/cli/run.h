@@ -8,8 +8,8 @@
 
 namespace causeway::cli {
 
-inline constexpr int kNoTask = 125;        ///< the agent gave no task, or what was asked is wrong
-inline constexpr int kNotExecutable = 126; ///< as shells answer
+inline constexpr int kNoTask = 125;         ///< the agent gave no task, or what was asked is wrong
+inline constexpr int kNotExecutable = 126;  ///< as shells answer
 inline constexpr int kNotFound = 127;
 
 struct RunRequest {
@@ -26,9 +26,9 @@ Result<std::pair<std::string, std::string>> parse_environment(const std::string&
 /// What execvp(3) would run: the path, or errno ENOENT (not found) or EACCES (not executable, a directory) in `code`.
 Result<std::string> find_program(const std::string& program, const std::string& search_path);
 
-/// Checks program and user, asks the agent for a task (which moves this process into the task's cgroup), and becomes the
-/// program: process id, signals, exit status, open files and working directory are the program's. Returns an exit status
-/// only if it failed, having said why on standard error. No thread may run.
+/// Checks program and user, asks the agent for a task (which moves this process into the task's cgroup), and becomes
+/// the program: process id, signals, exit status, open files and working directory are the program's. Returns an exit
+/// status only if it failed, having said why on standard error. No thread may run.
 int run_task(const Client& client, const RunRequest& request);
 
 }  // namespace causeway::cli

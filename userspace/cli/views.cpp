@@ -1,9 +1,9 @@
 #include "cli/views.h"
 
+#include <cmath>
+
 #include <boost/json/array.hpp>
 #include <fmt/core.h>
-
-#include <cmath>
 
 #include "cli/table.h"
 
@@ -12,7 +12,9 @@ namespace {
 
 namespace json = boost::json;
 
-const json::value* member(const json::object& object, std::string_view name) { return object.if_contains(name); }
+const json::value* member(const json::object& object, std::string_view name) {
+  return object.if_contains(name);
+}
 
 std::string text_of(const json::value* value) {
   if (value == nullptr || value->is_null()) return "-";
@@ -29,7 +31,9 @@ std::string text_of(const json::value* value) {
   return "-";
 }
 
-std::string text(const json::object& object, std::string_view name) { return text_of(member(object, name)); }
+std::string text(const json::object& object, std::string_view name) {
+  return text_of(member(object, name));
+}
 
 double number(const json::object& object, std::string_view name) {
   const json::value* value = member(object, name);
@@ -71,7 +75,9 @@ Cell health_cell(const std::string& health) {
   return {health, health == "healthy" ? Tone::good : health == "unhealthy" ? Tone::bad : Tone::quiet};
 }
 
-std::string short_id(const std::string& id) { return id.size() > 12 ? id.substr(0, 12) : id; }
+std::string short_id(const std::string& id) {
+  return id.size() > 12 ? id.substr(0, 12) : id;
+}
 
 }  // namespace
 
@@ -98,24 +104,37 @@ std::string status_text(const json::object& status, bool colour) {
   const json::value* effective = member(status, "interception_effective");
   const std::string intercepts = effective == nullptr || effective->is_null() ? "not verified yet"
                                  : flag(status, "interception_effective")     ? paint("effective", Tone::good, colour)
-                                                                              : paint("NOT effective", Tone::bad, colour);
-  out += fmt::format("{:<14}{}, programs attached to {}\n", "interception", intercepts, printable(text(status, "attached_to")));
-  if (text(status, "kernel_error") != "-") out += fmt::format("{:<14}{}\n", "", paint(printable(text(status, "kernel_error")), Tone::bad, colour));
+                                                                          : paint("NOT effective", Tone::bad, colour);
+  out += fmt::format("{:<14}{}, programs attached to {}\n", "interception", intercepts,
+                     printable(text(status, "attached_to")));
+  if (text(status, "kernel_error") != "-")
+    out += fmt::format("{:<14}{}\n", "", paint(printable(text(status, "kernel_error")), Tone::bad, colour));
   line("revision", text(status, "revision"));
   for (const json::object* sink : list(status, "sinks")) {
     const bool current = flag(*sink, "current");
-    out += fmt::format("  {:<12}{}\n", printable(text(*sink, "name")),
-                       current ? "up to date" : paint(fmt::format("at {} of {}", text(*sink, "acknowledged"), text(status, "snapshot_revision")),
-                                                      Tone::bad, colour));
+    out += fmt::format(
+        "  {:<12}{}\n", printable(text(*sink, "name")),
+        current ? "up to date"
+                : paint(fmt::format("at {} of {}", text(*sink, "acknowledged"), text(status, "snapshot_revision")),
+                        Tone::bad, colour));
   }
-  line("carries", fmt::format("{} namespaces, {} services, {} aliases, {} endpoints, {} tasks", text(status, "namespaces"),
-                              text(status, "services"), text(status, "aliases"), text(status, "endpoints"), text(status, "tasks")));
+  line("carries", fmt::format("{} namespaces, {} services, {} aliases, {} endpoints, {} tasks",
+                              text(status, "namespaces"), text(status, "services"), text(status, "aliases"),
+                              text(status, "endpoints"), text(status, "tasks")));
   return out;
 }
 
 std::string services_text(const json::object& services, bool colour) {
-  Table table({{"NAMESPACE"}, {"DISCOVERY NAME"}, {"ALIASES"}, {"ADDRESS"}, {"PATH"}, {"PROTOCOL"}, {"HEALTHY", Align::right},
-               {"REQUESTS", Align::right}, {"5XX", Align::right}, {"ACTIVE", Align::right}});
+  Table table({{"NAMESPACE"},
+               {"DISCOVERY NAME"},
+               {"ALIASES"},
+               {"ADDRESS"},
+               {"PATH"},
+               {"PROTOCOL"},
+               {"HEALTHY", Align::right},
+               {"REQUESTS", Align::right},
+               {"5XX", Align::right},
+               {"ACTIVE", Align::right}});
   for (const json::object* service : list(services, "services")) {
     const json::object& health = inner(*service, "endpoints");
     double total = 0;
@@ -128,12 +147,20 @@ std::string services_text(const json::object& services, bool colour) {
     }
     const json::object& counted = inner(*service, "counters");
     const double healthy = number(health, "healthy");
-    table.add({text(*service, "namespace"), text(*service, "discovery_name"), aliases.empty() ? "-" : aliases,
-               addresses.empty() ? "-" : addresses, text(*service, "path"), text(*service, "protocol"),
-               {fmt::format("{}/{}", static_cast<long>(healthy), static_cast<long>(total)), healthy > 0 ? Tone::good : Tone::bad},
-               text(counted, "requests"), text(counted, "failed_requests"), text(counted, "connections_active")});
+    table.add({text(*service, "namespace"),
+               text(*service, "discovery_name"),
+               aliases.empty() ? "-" : aliases,
+               addresses.empty() ? "-" : addresses,
+               text(*service, "path"),
+               text(*service, "protocol"),
+               {fmt::format("{}/{}", static_cast<long>(healthy), static_cast<long>(total)),
+                healthy > 0 ? Tone::good : Tone::bad},
+               text(counted, "requests"),
+               text(counted, "failed_requests"),
+               text(counted, "connections_active")});
   }
-  return table.empty() ? "no services; see \"aws servicediscovery create-service\" and \"aws ecs create-service\"\n" : table.render(colour);
+  return table.empty() ? "no services; see \"aws servicediscovery create-service\" and \"aws ecs create-service\"\n"
+                       : table.render(colour);
 }
 
 std::string endpoints_text(const json::object& endpoints, bool colour) {
@@ -142,11 +169,19 @@ std::string endpoints_text(const json::object& endpoints, bool colour) {
     table.add({text(*endpoint, "namespace"), text(*endpoint, "discovery_name"), text(*endpoint, "instance_id"),
                host_port(*endpoint), health_cell(text(*endpoint, "health"))});
   }
-  return table.empty() ? "no endpoints; start a task with \"causeway run\", or register an instance\n" : table.render(colour);
+  return table.empty() ? "no endpoints; start a task with \"causeway run\", or register an instance\n"
+                       : table.render(colour);
 }
 
 std::string tasks_text(const json::object& tasks, bool all, double now, bool colour) {
-  Table table({{"TASK"}, {"CLUSTER"}, {"SERVICE"}, {"STATUS"}, {"PID", Align::right}, {"ADDRESS"}, {"LISTENS"}, {"AGE", Align::right},
+  Table table({{"TASK"},
+               {"CLUSTER"},
+               {"SERVICE"},
+               {"STATUS"},
+               {"PID", Align::right},
+               {"ADDRESS"},
+               {"LISTENS"},
+               {"AGE", Align::right},
                {"REASON"}});
   for (const json::object* task : list(tasks, "tasks")) {
     const std::string status = text(*task, "last_status");
@@ -155,19 +190,29 @@ std::string tasks_text(const json::object& tasks, bool all, double now, bool col
     std::string ports;
     const std::string listening = "," + text(*task, "listening_ports") + ",";
     const json::value* all_ports = member(*task, "ports");
-    for (const json::value& port : all_ports != nullptr && all_ports->is_array() ? all_ports->get_array() : json::array()) {
+    for (const json::value& port :
+         all_ports != nullptr && all_ports->is_array() ? all_ports->get_array() : json::array()) {
       const std::string one = text_of(&port);
-      ports += (ports.empty() ? "" : " ") + one + (listening.find("," + one + ",") == std::string::npos ? " (not yet)" : "");
+      ports +=
+          (ports.empty() ? "" : " ") + one + (listening.find("," + one + ",") == std::string::npos ? " (not yet)" : "");
     }
     const double since = number(*task, "started_at") > 0 ? number(*task, "started_at") : number(*task, "created_at");
-    table.add({short_id(text(*task, "id")), text(*task, "cluster"), text(*task, "service"),
-               {status, status == "RUNNING" ? Tone::good : stopped ? Tone::quiet : Tone::plain},
-               stopped ? "-" : text(*task, "pid"), text(*task, "address"), stopped || ports.empty() ? "-" : ports, age(now - since),
+    table.add({short_id(text(*task, "id")),
+               text(*task, "cluster"),
+               text(*task, "service"),
+               {status, status == "RUNNING" ? Tone::good
+                        : stopped           ? Tone::quiet
+                                            : Tone::plain},
+               stopped ? "-" : text(*task, "pid"),
+               text(*task, "address"),
+               stopped || ports.empty() ? "-" : ports,
+               age(now - since),
                text(*task, "stopped_reason")});
   }
   if (!table.empty()) return table.render(colour);
   return all ? "no tasks; start one with \"causeway run --cluster C --service S -- PROGRAM\"\n"
-             : "no running tasks; start one with \"causeway run --cluster C --service S -- PROGRAM\" (stopped ones: --all)\n";
+             : "no running tasks; start one with \"causeway run --cluster C --service S -- PROGRAM\" (stopped ones: "
+               "--all)\n";
 }
 
 std::string explain_text(const json::object& explanation, bool colour) {
@@ -176,14 +221,17 @@ std::string explain_text(const json::object& explanation, bool colour) {
   out += "\n";
   for (const json::object* step : list(explanation, "steps")) {
     const bool ok = flag(*step, "ok");
-    out += fmt::format("  {} {:<10}{}\n", paint(ok ? "ok" : "--", ok ? Tone::good : Tone::bad, colour), printable(text(*step, "step")),
-                       printable(text(*step, "text")));
+    out += fmt::format("  {} {:<10}{}\n", paint(ok ? "ok" : "--", ok ? Tone::good : Tone::bad, colour),
+                       printable(text(*step, "step")), printable(text(*step, "text")));
   }
   Table table({{"INSTANCE"}, {"ADDRESS"}, {"HEALTH"}, {"TAKES CONNECTIONS"}, {"WHY"}});
   for (const json::object* endpoint : list(explanation, "endpoints")) {
     const bool used = flag(*endpoint, "used");
-    table.add({text(*endpoint, "instance_id"), host_port(*endpoint), health_cell(text(*endpoint, "health")),
-               {used ? "yes" : "no", used ? Tone::good : Tone::bad}, text(*endpoint, "reason")});
+    table.add({text(*endpoint, "instance_id"),
+               host_port(*endpoint),
+               health_cell(text(*endpoint, "health")),
+               {used ? "yes" : "no", used ? Tone::good : Tone::bad},
+               text(*endpoint, "reason")});
   }
   if (!table.empty()) out += "\n" + table.render(colour);
   return out;
@@ -203,13 +251,16 @@ std::string shell_quote(std::string_view text) {
 
 std::string env_text(const json::object& env) {
   std::string out;
-  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL"}) {
+  for (const char* name :
+       {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL"}) {
     const json::value* value = member(env, name);
     if (value == nullptr || !value->is_string()) continue;
     out += fmt::format("export {}={}\n", name, shell_quote(value->get_string()));
   }
   // Last, so that an eval without quotes, which joins the lines, loses nothing but this.
-  return out + "# For eval \"$(causeway env)\". Clients older than AWS_ENDPOINT_URL (awscli before 2.13): aws --endpoint-url \"$AWS_ENDPOINT_URL\" ...\n";
+  return out +
+         "# For eval \"$(causeway env)\". Clients older than AWS_ENDPOINT_URL (awscli before 2.13): aws --endpoint-url "
+         "\"$AWS_ENDPOINT_URL\" ...\n";
 }
 
 }  // namespace causeway::cli

@@ -1,8 +1,8 @@
 #pragma once
 // The agent's documents (docs/local-api.md) as text for people. Members that an older or newer agent lacks show as "-".
-#include <boost/json/object.hpp>
-
 #include <string>
+
+#include <boost/json/object.hpp>
 
 namespace causeway::cli {
 

@@ -1,17 +1,19 @@
 #include "agent/agent_lock.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <filesystem>
 
 namespace causeway::agent {
 namespace {
 
 class AgentLock : public testing::Test {
  protected:
-  AgentLock() : directory_(testing::TempDir() + "agent_lock_test_" + std::to_string(::getpid())), path_(directory_ + "/run/agent.lock") {}
+  AgentLock()
+      : directory_(testing::TempDir() + "agent_lock_test_" + std::to_string(::getpid())),
+        path_(directory_ + "/run/agent.lock") {}
   ~AgentLock() override { std::filesystem::remove_all(directory_); }
   std::string directory_;
   std::string path_;

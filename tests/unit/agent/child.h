@@ -1,14 +1,14 @@
 #pragma once
 // A process that waits to be told to go on, as `causeway run` waits for its task before it execs.
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <functional>
 #include <optional>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace causeway::agent {
 

@@ -1,13 +1,13 @@
 #include "agent/config.h"
 
-#include <gmock/gmock.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "agent/config_keys.h"
 
@@ -82,7 +82,8 @@ capture = false
 resolvers = ["192.0.2.53", "[2001:db8::53]:5353"]
 [log]
 level = "debug"
-)", "f.toml");
+)",
+                                           "f.toml");
   ASSERT_THAT(loaded.problems, IsEmpty()) << loaded.problems.front().message();
   const Config& c = loaded.config;
   EXPECT_EQ(c.paths.data_dir, "/d");
@@ -117,7 +118,9 @@ struct Bad {
 
 class BadConfig : public testing::TestWithParam<Bad> {};
 
-TEST_P(BadConfig, IsRefusedWithLineAndWhatToDo) { EXPECT_EQ(only_problem(GetParam().text), GetParam().message); }
+TEST_P(BadConfig, IsRefusedWithLineAndWhatToDo) {
+  EXPECT_EQ(only_problem(GetParam().text), GetParam().message);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BadConfig,
@@ -135,35 +138,46 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"[listen]\nproxy_port = -1\n",
             "f.toml:2: listen.proxy_port must be an integer from 1 to 65535, not the integer -1"},
         Bad{"[listen]\napi = \"localhost:7070\"\n",
-            "f.toml:2: listen.api must be an address and port like \"127.0.0.1:7070\" or \"[::1]:7070\", not the string "
+            "f.toml:2: listen.api must be an address and port like \"127.0.0.1:7070\" or \"[::1]:7070\", not the "
+            "string "
             "\"localhost:7070\""},
         Bad{"[listen]\ndns6 = \"127.0.0.1:53\"\n",
-            "f.toml:2: listen.dns6 must be an IPv6 address and port like \"[::1]:7070\", not the string \"127.0.0.1:53\""},
+            "f.toml:2: listen.dns6 must be an IPv6 address and port like \"[::1]:7070\", not the string "
+            "\"127.0.0.1:53\""},
         Bad{"[addresses]\nalias_v4 = \"127.255.0.1/16\"\n",
-            "f.toml:2: addresses.alias_v4 must be an IPv4 range like \"127.255.0.0/16\" with /8 to /30 and zero bits behind it, "
+            "f.toml:2: addresses.alias_v4 must be an IPv4 range like \"127.255.0.0/16\" with /8 to /30 and zero bits "
+            "behind it, "
             "not the string \"127.255.0.1/16\""},
         Bad{"[paths]\nrun_dir = \"run\"\n",
-            "f.toml:2: paths.run_dir must be an absolute path of at most 90 bytes without \"..\", not the string \"run\""},
+            "f.toml:2: paths.run_dir must be an absolute path of at most 90 bytes without \"..\", not the string "
+            "\"run\""},
         Bad{"[cgroup]\nsubtree = \"../x\"\n",
-            "f.toml:2: cgroup.subtree must be a relative path of at most 128 bytes without \"..\", not the string \"../x\""},
-        Bad{"[aws]\naccount = \"12345\"\n", "f.toml:2: aws.account must be a string of 12 digits, not the string \"12345\""},
+            "f.toml:2: cgroup.subtree must be a relative path of at most 128 bytes without \"..\", not the string "
+            "\"../x\""},
+        Bad{"[aws]\naccount = \"12345\"\n",
+            "f.toml:2: aws.account must be a string of 12 digits, not the string \"12345\""},
         Bad{"[dns]\ncapture = 1\n", "f.toml:2: dns.capture must be true or false, not the integer 1"},
         Bad{"[dns]\nresolvers = [\"8.8.8.8\", 5]\n",
-            "f.toml:2: dns.resolvers must be an array of at most 8 addresses like \"192.0.2.53\" or \"192.0.2.53:53\", not the "
+            "f.toml:2: dns.resolvers must be an array of at most 8 addresses like \"192.0.2.53\" or \"192.0.2.53:53\", "
+            "not the "
             "integer 5"},
         Bad{"[log]\nlevel = \"loud\"\n",
             "f.toml:2: log.level must be \"debug\", \"info\", \"warn\" or \"error\", not the string \"loud\""},
         Bad{"[addresses]\nalias_v4 = \"127.254.128.0/17\"\n",
-            "f.toml:2: addresses.alias_v4 127.254.128.0/17 and addresses.task_v4 127.254.0.0/16 overlap; give each its own "
+            "f.toml:2: addresses.alias_v4 127.254.128.0/17 and addresses.task_v4 127.254.0.0/16 overlap; give each its "
+            "own "
             "range"},
-        Bad{"[addresses]\ntask_v4 = \"10.1.0.0/16\"\n", "f.toml:2: addresses.task_v4 10.1.0.0/16 must lie in 127.0.0.0/8"},
+        Bad{"[addresses]\ntask_v4 = \"10.1.0.0/16\"\n",
+            "f.toml:2: addresses.task_v4 10.1.0.0/16 must lie in 127.0.0.0/8"},
         Bad{"[addresses]\ntask_v4 = \"127.0.0.0/24\"\n",
             "f.toml:2: addresses.task_v4 127.0.0.0/24 must not contain 127.0.0.1"},
         Bad{"[listen]\nadmin = \"127.0.0.1:7070\"\n",
-            "f.toml:2: listen.api 127.0.0.1:7070 and listen.admin 127.0.0.1:7070 are the same port of the same address; change "
+            "f.toml:2: listen.api 127.0.0.1:7070 and listen.admin 127.0.0.1:7070 are the same port of the same "
+            "address; change "
             "one of them"},
         Bad{"[listen]\napi = \"0.0.0.0:15001\"\n",
-            "f.toml:2: listen.api 0.0.0.0:15001 and listen.proxy_port 127.0.0.1:15001 are the same port of the same address; "
+            "f.toml:2: listen.api 0.0.0.0:15001 and listen.proxy_port 127.0.0.1:15001 are the same port of the same "
+            "address; "
             "change one of them"},
         Bad{"[listen]\ndns = \"127.255.3.4:53\"\n",
             "f.toml:2: listen.dns 127.255.3.4:53 lies in the range 127.255.0.0/16 that addresses are given from"},
@@ -171,9 +185,10 @@ INSTANTIATE_TEST_SUITE_P(
             "f.toml:2: dns.resolvers names 127.0.0.1:15053, which is the agent itself; name another resolver"}));
 
 TEST(Config, AllProblemsAreReportedAtOnceInOrderOfLines) {
-  EXPECT_THAT(problems("[listen]\nproxy_port = 0\nadmn = \"x\"\n[log]\nlevel = 3\n[nonsense]\nx = 1\n"),
-              ElementsAre(HasSubstr("f.toml:2: listen.proxy_port"), HasSubstr("f.toml:3: unknown key listen.admn"),
-                          HasSubstr("f.toml:5: log.level"), HasSubstr("f.toml:6: unknown table [nonsense]; the tables are:")));
+  EXPECT_THAT(
+      problems("[listen]\nproxy_port = 0\nadmn = \"x\"\n[log]\nlevel = 3\n[nonsense]\nx = 1\n"),
+      ElementsAre(HasSubstr("f.toml:2: listen.proxy_port"), HasSubstr("f.toml:3: unknown key listen.admn"),
+                  HasSubstr("f.toml:5: log.level"), HasSubstr("f.toml:6: unknown table [nonsense]; the tables are:")));
 }
 
 TEST(Config, BrokenTomlNamesTheLine) {
@@ -201,7 +216,8 @@ TEST_F(ConfigFile, NamedOneMustExist) {
 
 TEST_F(ConfigFile, DirectoriesAndHugeFilesAreRefused) {
   EXPECT_THAT(load_config("/tmp").problems.at(0).message(), HasSubstr("not a regular file"));
-  EXPECT_THAT(load_config(write(std::string(2 * 1024 * 1024, '#'))).problems.at(0).message(), HasSubstr("larger than 1 MiB"));
+  EXPECT_THAT(load_config(write(std::string(2 * 1024 * 1024, '#'))).problems.at(0).message(),
+              HasSubstr("larger than 1 MiB"));
 }
 
 TEST_F(ConfigFile, CheckAnswersByExitCode) {
@@ -223,7 +239,8 @@ TEST(ConfigKeys, PageIsWhatTheTableMakes) {
   if (std::getenv("CAUSEWAY_UPDATE_PAGES") != nullptr) std::ofstream(path) << configuration_page();
   std::stringstream page;
   page << std::ifstream(path).rdbuf();
-  EXPECT_EQ(page.str(), configuration_page()) << "run agent_test with CAUSEWAY_UPDATE_PAGES=1 and commit docs/configuration.md";
+  EXPECT_EQ(page.str(), configuration_page())
+      << "run agent_test with CAUSEWAY_UPDATE_PAGES=1 and commit docs/configuration.md";
 }
 
 TEST(ConfigKeys, TheFileOfDefaultsOnThePageIsValid) {

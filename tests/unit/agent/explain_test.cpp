@@ -1,9 +1,8 @@
 #include "agent/explain.h"
 
-#include <gmock/gmock.h>
-
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <gmock/gmock.h>
 
 namespace causeway::agent {
 namespace {
@@ -23,8 +22,8 @@ struct ExplainTest : testing::Test {
     users.namespace_number = NamespaceNumber{1};
     users.namespace_name = "myapp.local";
     users.discovery_name = "users";
-    users.endpoints = {endpoint(1, "a", Health::healthy), endpoint(2, "b", Health::starting), endpoint(3, "c", Health::draining),
-                       endpoint(4, "d", Health::unhealthy)};
+    users.endpoints = {endpoint(1, "a", Health::healthy), endpoint(2, "b", Health::starting),
+                       endpoint(3, "c", Health::draining), endpoint(4, "d", Health::unhealthy)};
     snapshot.aliases = {{NamespaceNumber{1}, "user-svc", kUsersVip4, kUsersVip6, 80, ServiceId{1}},
                         {NamespaceNumber{1}, "user-svc", kUsersVip4, kUsersVip6, 8080, ServiceId{1}},
                         {NamespaceNumber{2}, "api", kOtherVip4, kOtherVip6, 80, ServiceId{9}}};
@@ -152,7 +151,8 @@ TEST_F(ExplainTest, UnknownNamesGetTheNearest) {
 }
 
 TEST_F(ExplainTest, CloudMapNameTellsWhichInstancesAreAnswered) {
-  cloud_map({{"i1", "", *IpAddress::parse("10.0.0.1"), {}, 3000, true}, {"i2", "", *IpAddress::parse("10.0.0.2"), {}, 3000, false}});
+  cloud_map({{"i1", "", *IpAddress::parse("10.0.0.1"), {}, 3000, true},
+             {"i2", "", *IpAddress::parse("10.0.0.2"), {}, 3000, false}});
   const auto answer = ask("users.myapp.local:3000");
   EXPECT_EQ(verdict(answer), "direct");
   EXPECT_EQ(answer.at("dns").at("ttl").to_number<int>(), 10);
@@ -188,7 +188,8 @@ TEST(ParseTarget, TakesNamesAndAddresses) {
   EXPECT_EQ(parse_target("[::1]:65535")->name, "::1");
   EXPECT_EQ(parse_target("::1")->name, "::1");
   EXPECT_EQ(parse_target("[::1]")->port, std::nullopt);
-  for (const char* bad : {"", ":80", "a:", "a:0", "a:65536", "a:8x", "a b", "http://a", "[::1", "[x]:1", "[::1]x", "[::1]:", "a\n"}) {
+  for (const char* bad :
+       {"", ":80", "a:", "a:0", "a:65536", "a:8x", "a b", "http://a", "[::1", "[x]:1", "[::1]x", "[::1]:", "a\n"}) {
     EXPECT_FALSE(parse_target(bad).has_value()) << bad;
   }
   EXPECT_FALSE(parse_target(std::string(300, 'a')).has_value());

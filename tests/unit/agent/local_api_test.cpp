@@ -1,9 +1,9 @@
 #include "agent/local_api.h"
 
+#include <fstream>
+
 #include <boost/json/serialize.hpp>
 #include <gmock/gmock.h>
-
-#include <fstream>
 
 #include "child.h"
 #include "world.h"
@@ -35,7 +35,8 @@ class LocalApiTest : public testing::Test {
     json::object body;
     std::string error() const { return std::string(body.at("error").as_string()); }
   };
-  Answer ask(const std::string& method, const std::string& target, const std::string& body = "", int pid = -1, unsigned uid = 0) {
+  Answer ask(const std::string& method, const std::string& target, const std::string& body = "", int pid = -1,
+             unsigned uid = 0) {
     web::Request request;
     request.method = method;
     request.target = target;
@@ -107,7 +108,8 @@ TEST_F(LocalApiTest, WrongServiceGetsTheNearestOne) {
 }
 
 TEST_F(LocalApiTest, MalformedTasksAreRefused) {
-  for (const char* body : {"", "[]", "{", R"({"cluster": "production"})", R"({"cluster": 1, "service": "x"})", R"({"cluster":"","service":""})"}) {
+  for (const char* body : {"", "[]", "{", R"({"cluster": "production"})", R"({"cluster": 1, "service": "x"})",
+                           R"({"cluster":"","service":""})"}) {
     const auto answer = ask("POST", "/v1/tasks", body, ::getpid());
     EXPECT_EQ(answer.status, 400U) << body;
     EXPECT_THAT(answer.error(), HasSubstr("the body must be"));

@@ -26,7 +26,8 @@ TEST(Nearest, FindsTheMeantOne) {
 }
 
 TEST(Nearest, FewAreOrderedBoundedAndUnique) {
-  EXPECT_THAT(nearest_few("backend", {"backend2", "backend1", "backend1", "frontend"}, 2), ElementsAre("backend1", "backend2"));
+  EXPECT_THAT(nearest_few("backend", {"backend2", "backend1", "backend1", "frontend"}, 2),
+              ElementsAre("backend1", "backend2"));
   EXPECT_THAT(nearest_few("backend", {}, 3), IsEmpty());
 }
 

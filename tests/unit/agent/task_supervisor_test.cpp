@@ -1,10 +1,10 @@
 #include "agent/task_supervisor.h"
 
-#include <gmock/gmock.h>
-#include <netinet/in.h>
-
 #include <fstream>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <netinet/in.h>
 
 #include "agent/connections.h"
 #include "base/fd.h"
@@ -44,7 +44,9 @@ class TaskSupervisorTest : public testing::Test {
     options_.tasks_cgroup = cgroup_.path() + "/tasks";
     options_.drain = 300ms;
     options_.recheck = 1h;  // only events count, unless a test says otherwise
-    options_.is_listening = [this](const SocketAddress& at) -> Result<bool> { return listening_.contains(at.to_string()); };
+    options_.is_listening = [this](const SocketAddress& at) -> Result<bool> {
+      return listening_.contains(at.to_string());
+    };
     start_supervisor();
   }
   ~TaskSupervisorTest() override { supervisor_.reset(); }
@@ -320,7 +322,8 @@ TEST_F(TaskSupervisorTest, StoppedSupervisorTouchesNothing) {
   EXPECT_EQ(::kill(child.pid(), 0), 0);
   EXPECT_TRUE(cgroup_exists(task.id));
   EXPECT_EQ(record(task.id).last_status, "RUNNING");
-  EXPECT_THAT(supervisor_->start_task({"production", "user-service"}, child.pid()).error().message(), HasSubstr("stopping"));
+  EXPECT_THAT(supervisor_->start_task({"production", "user-service"}, child.pid()).error().message(),
+              HasSubstr("stopping"));
 }
 
 TEST(OpenConnections, CountsThoseOfTheLocalEndOnly) {

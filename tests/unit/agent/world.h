@@ -1,17 +1,16 @@
 #pragma once
 // A store, a controller and a tasks' cgroup of the test's own, described through the API's own operations.
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/json/parse.hpp>
-
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/json/parse.hpp>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -56,7 +55,9 @@ class World {
   const std::string& directory() const { return directory_; }
   Clock& clock() { return clock_; }
 
-  json::object ecs(const char* operation, const char* input) { return call(control::ecs_operations(), operation, input); }
+  json::object ecs(const char* operation, const char* input) {
+    return call(control::ecs_operations(), operation, input);
+  }
   json::object cloud_map(const char* operation, const char* input) {
     return call(control::service_discovery_operations(), operation, input);
   }

@@ -1,13 +1,13 @@
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <thread>
 
 #include "agent/agent_lock.h"
 #include "base/fd.h"
@@ -66,7 +66,8 @@ TEST_F(NoAgent, ErrorSaysHowToStartIt) {
   EXPECT_EQ(answer.error().code, ENOENT);
   EXPECT_THAT(answer.error().message(), HasSubstr("systemctl start causewayd"));
   listen_unix(config_.socket_path());  // a socket file that nobody listens on any more
-  EXPECT_THAT(Client(config_.socket_path()).get("/v1/status").error().message(), HasSubstr("systemctl start causewayd"));
+  EXPECT_THAT(Client(config_.socket_path()).get("/v1/status").error().message(),
+              HasSubstr("systemctl start causewayd"));
 }
 
 TEST_F(NoAgent, AgentThatHangsIsNotWaitedForForever) {
@@ -78,8 +79,9 @@ TEST_F(NoAgent, AgentThatHangsIsNotWaitedForForever) {
 
 TEST_F(NoAgent, StrangeAnswersAreErrors) {
   EXPECT_TRUE(answered("HTTP/1.1 200 OK\r\n\r\n{\"a\":1}").has_value());
-  for (const char* bad : {"", "nonsense", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{\"a\":", "HTTP/1.1 200 OK\r\n\r\n[1]",
-                          "HTTP/1.1", "HTTP/1.1 \r\n\r\n{}", "HTTP/1.1 500 X\r\n\r\n{}"}) {
+  for (const char* bad :
+       {"", "nonsense", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{\"a\":", "HTTP/1.1 200 OK\r\n\r\n[1]",
+        "HTTP/1.1", "HTTP/1.1 \r\n\r\n{}", "HTTP/1.1 500 X\r\n\r\n{}"}) {
     EXPECT_FALSE(answered(bad).has_value()) << bad;
   }
   EXPECT_THAT(answered("HTTP/1.1 409 X\r\n\r\n{\"error\":\"because\"}").error().message(), HasSubstr("because"));
@@ -92,7 +94,8 @@ TEST_F(NoAgent, WrongConfigurationIsToldWithItsLine) {
   char* argv[] = {program, option, file.data(), command, nullptr};
   testing::internal::CaptureStderr();
   EXPECT_EQ(run_command_line(4, argv), 1);
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("bad.toml:2: unknown key paths.run_dirr; did you mean paths.run_dir?"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("bad.toml:2: unknown key paths.run_dirr; did you mean paths.run_dir?"));
 }
 
 TEST_F(NoAgent, DetachRemovesWhatACrashLeftTwiceOver) {
@@ -116,7 +119,8 @@ TEST_F(NoAgent, DetachRemovesWhatACrashLeftTwiceOver) {
 TEST_F(NoAgent, DetachKeepsRunningTasksAndEndsTheOrphanedProxy) {
   const auto paths = host_paths(config_);
   ASSERT_TRUE(paths.has_value());
-  for (const char* name : {"", "/agent", "/agent/proxy", "/tasks", "/tasks/t1"}) ASSERT_EQ(::mkdir((paths->subtree + name).c_str(), 0755), 0);
+  for (const char* name : {"", "/agent", "/agent/proxy", "/tasks", "/tasks/t1"})
+    ASSERT_EQ(::mkdir((paths->subtree + name).c_str(), 0755), 0);
   const auto sleeper_in = [](const std::string& cgroup, bool stubborn) {
     const pid_t pid = ::fork();
     if (pid == 0) {
@@ -161,7 +165,8 @@ TEST_F(NoAgent, DoctorNamesThePortThatIsTaken) {
   config_.listen.admin = *SocketAddress::from(storage);
   const auto checks = examine(config_, config_.socket_path());
   EXPECT_EQ(verdict(checks), 1);
-  EXPECT_THAT(doctor_text(checks, false), HasSubstr("listen.admin " + config_.listen.admin.to_string() + " (tcp): Address already in use"));
+  EXPECT_THAT(doctor_text(checks, false),
+              HasSubstr("listen.admin " + config_.listen.admin.to_string() + " (tcp): Address already in use"));
   EXPECT_THAT(doctor_json(checks), HasSubstr("\"healthy\":false"));
 }
 
@@ -173,7 +178,9 @@ TEST_F(NoAgent, DoctorSeesAnAgentThatDoesNotAnswer) {
 }
 
 TEST(Doctor, TextAlignsAndCounts) {
-  EXPECT_EQ(doctor_text({{"kernel", Finding::ok, "Linux", ""}, {"ports", Finding::missing, "taken", "free it"}, {"bpffs", Finding::note, "x", ""}},
+  EXPECT_EQ(doctor_text({{"kernel", Finding::ok, "Linux", ""},
+                         {"ports", Finding::missing, "taken", "free it"},
+                         {"bpffs", Finding::note, "x", ""}},
                         false),
             "ok      kernel        Linux\n"
             "MISSING ports         taken\n"

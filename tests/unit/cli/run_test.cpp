@@ -1,14 +1,13 @@
 #include "cli/run.h"
 
+#include <fstream>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/json/array.hpp>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#include <boost/asio/signal_set.hpp>
-#include <boost/json/array.hpp>
-
-#include <fstream>
 
 #include "../agent/world.h"
 #include "agent/account.h"
@@ -60,7 +59,8 @@ class RunTest : public testing::Test {
       agent::Config config;
       control::Credentials credentials{"AKIA", "secret"};
       web::Server server(context.get_executor(),
-                         agent::make_local_api({config, world.controller(), supervisor, credentials, [] { return agent::RuntimeStatus{}; }}));
+                         agent::make_local_api({config, world.controller(), supervisor, credentials,
+                                                [] { return agent::RuntimeStatus{}; }}));
       boost::asio::signal_set end(context, SIGTERM);
       end.async_wait([&](boost::system::error_code, int) { context.stop(); });
       if (supervisor.start() && server.listen_unix(socket_, 0600)) {
@@ -140,14 +140,16 @@ TEST_F(RunTest, ProcessIdAndSignalsAreTheProgramS) {
   }
   ASSERT_EQ(comm, "sleep\n");
   EXPECT_EQ(tasks().at(0).at("pid").to_number<int>(), pid);
-  EXPECT_THAT(text("/proc/" + std::to_string(pid) + "/cgroup"), HasSubstr("/tasks/" + std::string(tasks().at(0).at("id").as_string())));
+  EXPECT_THAT(text("/proc/" + std::to_string(pid) + "/cgroup"),
+              HasSubstr("/tasks/" + std::string(tasks().at(0).at("id").as_string())));
   ::kill(pid, SIGUSR1);
   EXPECT_EQ(finish(pid).code(), -SIGUSR1);
 }
 
 TEST_F(RunTest, EnvironmentAndArguments) {
-  const Ended ended = run({"sh", "-c", "echo \"$A|$B|$CAUSEWAY_TASK_ADDRESS|$#|$1\"; test -n \"$CAUSEWAY_TASK_ID\"", "x", "--json"},
-                          {"--env", "A=1", "--env", "B=x=y z"});
+  const Ended ended =
+      run({"sh", "-c", "echo \"$A|$B|$CAUSEWAY_TASK_ADDRESS|$#|$1\"; test -n \"$CAUSEWAY_TASK_ID\"", "x", "--json"},
+          {"--env", "A=1", "--env", "B=x=y z"});
   EXPECT_EQ(ended.code(), 0) << ended.err;
   EXPECT_EQ(ended.out, "1|x=y z|127.254.0.1|1|--json\n");
 }
@@ -162,9 +164,11 @@ TEST_F(RunTest, ProgramWithoutDashesIsToldToHaveThem) {
 TEST_F(RunTest, UserIsEnteredForGood) {
   const auto nobody = agent::find_account("nobody");
   ASSERT_TRUE(nobody.has_value());
-  const Ended ended = run({"sh", "-c", "id -u; id -G; echo $USER $HOME; grep CapEff /proc/self/status"}, {"--user", "nobody"});
+  const Ended ended =
+      run({"sh", "-c", "id -u; id -G; echo $USER $HOME; grep CapEff /proc/self/status"}, {"--user", "nobody"});
   EXPECT_EQ(ended.code(), 0) << ended.err;
-  EXPECT_THAT(ended.out, testing::StartsWith(std::to_string(nobody->uid) + "\n" + std::to_string(nobody->gid) + "\nnobody " + nobody->home));
+  EXPECT_THAT(ended.out, testing::StartsWith(std::to_string(nobody->uid) + "\n" + std::to_string(nobody->gid) +
+                                             "\nnobody " + nobody->home));
   EXPECT_THAT(ended.out, HasSubstr("CapEff:\t0000000000000000"));
 }
 

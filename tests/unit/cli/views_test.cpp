@@ -1,11 +1,10 @@
 #include "cli/views.h"
 
-#include <gmock/gmock.h>
-#include <unistd.h>
+#include <cstdio>
 
 #include <boost/json/parse.hpp>
-
-#include <cstdio>
+#include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "cli/table.h"
 
@@ -14,7 +13,9 @@ namespace {
 
 namespace json = boost::json;
 
-json::object parse(const char* text) { return json::parse(text).as_object(); }
+json::object parse(const char* text) {
+  return json::parse(text).as_object();
+}
 
 TEST(Table, AlignsAndLeavesNoSpaceAtTheEnd) {
   Table table({{"NAME"}, {"N", Align::right}, {"LAST"}});
@@ -36,21 +37,25 @@ TEST(Table, NamesCannotMoveTheCursor) {
 }
 
 TEST(Views, Status) {
-  EXPECT_EQ(status_text(parse(R"({"version": "0.1.0", "pid": 41, "uptime_seconds": 7300, "revision": 12, "snapshot_revision": 12,
+  EXPECT_EQ(
+      status_text(
+          parse(R"({"version": "0.1.0", "pid": 41, "uptime_seconds": 7300, "revision": 12, "snapshot_revision": 12,
       "sinks": [{"name": "proxy", "acknowledged": 12, "current": true}, {"name": "dns", "acknowledged": 11, "current": false}],
       "proxy": {"pid": 42, "restarts": 1}, "interception_effective": true, "attached_to": "/sys/fs/cgroup", "kernel_error": "",
-      "namespaces": 1, "services": 2, "aliases": 3, "endpoints": 4, "tasks": 5})"), false),
-            "agent         causewayd 0.1.0, pid 41, up 2h\n"
-            "proxy         pid 42, 1 restarts\n"
-            "interception  effective, programs attached to /sys/fs/cgroup\n"
-            "revision      12\n"
-            "  proxy       up to date\n"
-            "  dns         at 11 of 12\n"
-            "carries       1 namespaces, 2 services, 3 aliases, 4 endpoints, 5 tasks\n");
+      "namespaces": 1, "services": 2, "aliases": 3, "endpoints": 4, "tasks": 5})"),
+          false),
+      "agent         causewayd 0.1.0, pid 41, up 2h\n"
+      "proxy         pid 42, 1 restarts\n"
+      "interception  effective, programs attached to /sys/fs/cgroup\n"
+      "revision      12\n"
+      "  proxy       up to date\n"
+      "  dns         at 11 of 12\n"
+      "carries       1 namespaces, 2 services, 3 aliases, 4 endpoints, 5 tasks\n");
 }
 
 TEST(Views, StatusOfAnAgentInTrouble) {
-  const std::string text = status_text(parse(R"({"proxy": {"pid": 0}, "interception_effective": false, "kernel_error": "map full"})"), false);
+  const std::string text = status_text(
+      parse(R"({"proxy": {"pid": 0}, "interception_effective": false, "kernel_error": "map full"})"), false);
   EXPECT_THAT(text, testing::HasSubstr("proxy         not running\n"));
   EXPECT_THAT(text, testing::HasSubstr("NOT effective"));
   EXPECT_THAT(text, testing::HasSubstr("map full\n"));
@@ -64,9 +69,12 @@ TEST(Views, Services) {
        "counters": {"requests": 1500, "failed_requests": 3, "connections_active": 9}},
       {"namespace": "myapp.local", "discovery_name": "bare", "protocol": "tcp", "path": "direct", "aliases": [], "endpoints": {}}]})"),
                           false),
-            "NAMESPACE    DISCOVERY NAME  ALIASES                  ADDRESS      PATH    PROTOCOL  HEALTHY  REQUESTS  5XX  ACTIVE\n"
-            "myapp.local  users           user-svc:80 user-svc:81  127.255.0.1  proxy   detect        2/3      1500    3       9\n"
-            "myapp.local  bare            -                        -            direct  tcp           0/0         -    -       -\n");
+            "NAMESPACE    DISCOVERY NAME  ALIASES                  ADDRESS      PATH    PROTOCOL  HEALTHY  REQUESTS  "
+            "5XX  ACTIVE\n"
+            "myapp.local  users           user-svc:80 user-svc:81  127.255.0.1  proxy   detect        2/3      1500    "
+            "3       9\n"
+            "myapp.local  bare            -                        -            direct  tcp           0/0         -    "
+            "-       -\n");
   EXPECT_THAT(services_text(parse(R"({"services": []})"), false), testing::HasSubstr("no services"));
 }
 
@@ -93,9 +101,11 @@ TEST(Views, TasksHideStoppedOnesUnlessAsked) {
 }
 
 TEST(Views, Explain) {
-  EXPECT_EQ(explain_text(parse(R"({"name": "user-svc", "port": 80, "steps": [{"step": "client", "ok": true, "text": "a process"},
+  EXPECT_EQ(explain_text(
+                parse(R"({"name": "user-svc", "port": 80, "steps": [{"step": "client", "ok": true, "text": "a process"},
       {"step": "endpoints", "ok": false, "text": "none"}], "endpoints": [{"instance_id": "i", "address": "127.254.0.1", "port": 3000,
-      "health": "starting", "used": false, "reason": "nothing listens"}]})"), false),
+      "health": "starting", "used": false, "reason": "nothing listens"}]})"),
+                false),
             "user-svc:80\n"
             "  ok client    a process\n"
             "  -- endpoints none\n"
@@ -126,7 +136,9 @@ std::string by_shell(const std::string& script) {
 
 TEST(Env, SurvivesAShellWhateverIsInTheSecret) {
   const std::string secret = R"(a'b"c$HOME`id`\ d;#x)";
-  const std::string text = env_text({{"AWS_ACCESS_KEY_ID", "AKIA"}, {"AWS_SECRET_ACCESS_KEY", secret}, {"AWS_REGION", "us-east-1"},
+  const std::string text = env_text({{"AWS_ACCESS_KEY_ID", "AKIA"},
+                                     {"AWS_SECRET_ACCESS_KEY", secret},
+                                     {"AWS_REGION", "us-east-1"},
                                      {"PATH", "/evil"}});
   const std::string show = "\nprintf %s \"$AWS_ACCESS_KEY_ID|$AWS_SECRET_ACCESS_KEY|$AWS_REGION\"";
   EXPECT_EQ(by_shell(text + show), "AKIA|" + secret + "|us-east-1");
