@@ -59,6 +59,24 @@ TEST_F(Lifecycle, StopLeavesNothing) {
   EXPECT_TRUE(plane->stop()) << "a second time";
 }
 
+TEST_F(Lifecycle, StopCaptureTakesNoNewDialsAndKeepsTheOldOnes) {
+  start();
+  Child child(host, [](Channel& channel) {
+    const Fd fd = tcp_socket(AF_INET);
+    channel.say(error_name(connect_to(fd, at("127.255.0.10:80"), AF_INET)));
+    channel.hear();
+    channel.say(peer_of(fd.get()));
+  });
+  ASSERT_EQ(child.hear(), "ok");
+  ASSERT_TRUE(plane->stop_capture());
+  EXPECT_NE(dial("127.255.0.10:80"), "ok 127.255.0.10:80");
+  EXPECT_EQ(origin_of(accept_from(proxy_v4)), "dst=127.255.0.10:80 family=2 service=10 namespace=0 client=0");
+  child.say("go on");
+  EXPECT_EQ(child.hear(), "127.255.0.10:80");
+  ASSERT_TRUE(plane->stop());
+  EXPECT_EQ(programs(), 0u);
+}
+
 TEST_F(Lifecycle, ARestartKeepsConnectionsInFlight) {
   start();
   Child child(host, [](Channel& channel) {

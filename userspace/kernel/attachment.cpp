@@ -46,6 +46,7 @@ Result<Attachment> Attachment::make(const Program& program, const Cgroup& cgroup
 }
 
 Result<void> Attachment::remove() {
+  if (!link_) return {};
   // Explicitly: closing the last descriptor would do, but a child may have inherited one.
   const int status = bpf_link_detach(link_.get());
   link_.reset();

@@ -17,8 +17,9 @@ class Attachment {
   /// connection meets a moment without one. Otherwise makes and pins a new one; a link that does not fit is detached.
   static Result<Attachment> make(const Program& program, const Cgroup& cgroup, const std::string& path);
 
-  /// Detaches and unpins.
+  /// Detaches and unpins; a second time does nothing.
   Result<void> remove();
+  const std::string& path() const { return path_; }
   bool was_taken_over() const { return taken_over_; }
 
  private:

@@ -1,5 +1,6 @@
 #include "kernel/plane.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -206,6 +207,18 @@ Result<bool> Plane::verify_interception() {
       std::filesystem::path(state_->options.tasks_cgroup).lexically_normal().parent_path().string();
   return canary_arrives(state_->object.maps.aliases, state_->options.alias_v4,
                         is_below(parent, state_->options.attach_cgroup) ? parent : state_->options.attach_cgroup);
+}
+
+Result<void> Plane::stop_capture() {
+  // recvmsg and getpeername stay: answers to queries on their way still show the resolver that was asked.
+  constexpr std::string_view kTakesDials[] = {"connect4", "connect6", "sendmsg4", "sendmsg6", "bind4", "bind6"};
+  Result<void> first;
+  for (Attachment& attachment : state_->attachments) {
+    const auto name = std::filesystem::path(attachment.path()).filename().string();
+    if (std::find(std::begin(kTakesDials), std::end(kTakesDials), name) == std::end(kTakesDials)) continue;
+    if (Result<void> done = attachment.remove(); !done && first) first = done;
+  }
+  return first;
 }
 
 Result<void> Plane::stop() {
