@@ -92,6 +92,7 @@ Controller::Outcome Controller::attempt(const std::function<bool(Call&)>& fill) 
   if (committed && broken_) outcome.error = broken_;
   if (outermost) {
     busy_ = false;
+    announce();
     settle();
   }
   return outcome;
@@ -144,7 +145,8 @@ void Controller::applied(const std::vector<store::Event>& events) {
     if (found == state_.operations.end() || ended(found->second)) waiting_.erase(id);
     else waiting_.try_emplace(id, snapshot_->revision);
   }
-  if (on_change_) on_change_(events);
+  unannounced_.push_back(events);
+  if (!busy_) announce();
   if (!events.empty() && events.back().revision.value % (kEventsKept / 4) == 0) {
     const auto keep_from = events.back().revision.value;
     if (keep_from > kEventsKept) {
@@ -160,7 +162,20 @@ void Controller::recompile(const std::vector<store::Event>& events) {
   auto next = compile_snapshot(state_, settings_, snapshot_);
   if (same_data_path(*next, *snapshot_)) return;
   snapshot_ = std::move(next);
-  if (on_snapshot_) on_snapshot_(snapshot_);
+  unpublished_ = true;
+}
+
+// Only after the store has returned: a callback that changes something itself (a task to stop) would otherwise run on a
+// state that its own transaction has not reached yet.
+void Controller::announce() {
+  if (std::exchange(announcing_, true)) return;
+  while (!unannounced_.empty()) {
+    if (std::exchange(unpublished_, false) && on_snapshot_) on_snapshot_(snapshot_);
+    const auto events = std::move(unannounced_.front());
+    unannounced_.pop_front();
+    if (on_change_) on_change_(events);
+  }
+  announcing_ = false;
 }
 
 void Controller::acknowledged(Revision revision) {

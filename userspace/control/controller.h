@@ -1,6 +1,7 @@
 #pragma once
 // Owns the store and the state: runs API calls one after another, and compiles snapshots.
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,9 +30,10 @@ class Controller {
 
   const State& state() const { return state_; }
   SnapshotPtr snapshot() const { return snapshot_; }
-  /// Called after each revision that changed what the data path sees; the snapshot is complete.
+  /// Called after revisions that changed what the data path sees, before the call that made them returns (the newest of
+  /// several); the snapshot is complete. A callback may itself run calls and changes.
   void on_snapshot(std::function<void(SnapshotPtr)> callback);
-  /// Called after each applied transaction.
+  /// Called after each applied transaction, in their order, after on_snapshot's callback.
   void on_change(std::function<void(const std::vector<store::Event>&)> callback);
   /// The data path acts on everything up to `revision`: operations of it become SUCCESS.
   void acknowledged(Revision revision);
@@ -43,6 +45,7 @@ class Controller {
   Outcome attempt(const std::function<bool(Call&)>& fill);
   void applied(const std::vector<store::Event>& events);
   void recompile(const std::vector<store::Event>& events);
+  void announce();
   void settle();
   void write_statuses(const std::vector<OperationRecord>& operations);
 
@@ -58,6 +61,9 @@ class Controller {
   Revision acknowledged_;  ///< by the data path
   std::map<std::string, Revision> waiting_;  ///< operations not ended, and the snapshot that they wait for
   std::optional<Error> broken_;              ///< an event that could not be applied; the state is stale since
+  std::deque<std::vector<store::Event>> unannounced_;
+  bool unpublished_ = false;  ///< the snapshot, to on_snapshot_
+  bool announcing_ = false;
   bool busy_ = false;
   bool settling_ = false;
 };
