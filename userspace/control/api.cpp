@@ -1,8 +1,8 @@
 #include "control/api.h"
 
-#include <fmt/core.h>
-
 #include <memory>
+
+#include <fmt/core.h>
 
 #include "base/log.h"
 #include "control/awsjson.h"
@@ -34,10 +34,11 @@ class Api {
     CredentialScope scope;
     if (auto refused = verify_signature(request, credentials_, clock_.wall(), scope)) return {{}, std::move(refused)};
     if (!target) {
-      return fail(400, "UnknownOperationException",
-                  fmt::format("X-Amz-Target \"{}\" is not an operation of servicediscovery (Route53AutoNaming_v20170314) or "
-                              "ecs (AmazonEC2ContainerServiceV20141113), which are the services that Causeway answers",
-                              request.header("x-amz-target").substr(0, 128)));
+      return fail(
+          400, "UnknownOperationException",
+          fmt::format("X-Amz-Target \"{}\" is not an operation of servicediscovery (Route53AutoNaming_v20170314) or "
+                      "ecs (AmazonEC2ContainerServiceV20141113), which are the services that Causeway answers",
+                      request.header("x-amz-target").substr(0, 128)));
     }
     if (scope.service != signing_name(target->service)) {
       return fail(403, "InvalidSignatureException",
@@ -60,14 +61,16 @@ class Api {
     response.status = request.path() == "/" ? 405 : 404;
     if (response.status == 405) response.headers.push_back({"Allow", "POST"});
     response.body = fmt::format(
-        "This is Causeway's AWS API (servicediscovery and ecs, JSON 1.1, region {}); it answers POST /. Set a client up "
+        "This is Causeway's AWS API (servicediscovery and ecs, JSON 1.1, region {}); it answers POST /. Set a client "
+        "up "
         "with: eval \"$(causeway env)\"\nand try: aws servicediscovery list-namespaces\n",
         region_);
     return response;
   }
 
   std::string request_id() {
-    return fmt::format("{}-{}-{}-{}-{}", random_.hex(8), random_.hex(4), random_.hex(4), random_.hex(4), random_.hex(12));
+    return fmt::format("{}-{}-{}-{}-{}", random_.hex(8), random_.hex(4), random_.hex(4), random_.hex(4),
+                       random_.hex(12));
   }
 
   Controller& controller_;

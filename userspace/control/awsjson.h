@@ -1,11 +1,11 @@
 #pragma once
 // The AWS JSON 1.1 protocol: targets, bodies, errors.
 // https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
-#include <boost/json/object.hpp>
-
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/json/object.hpp>
 
 #include "control/call.h"
 #include "web/server.h"

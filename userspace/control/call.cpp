@@ -1,14 +1,15 @@
 #include "control/call.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 namespace causeway::control {
 
 void Call::put_raw(std::string key, std::string value) {
   std::erase(txn.deletes, key);
-  const auto standing = std::find_if(txn.puts.begin(), txn.puts.end(), [&](const auto& put) { return put.first == key; });
+  const auto standing =
+      std::find_if(txn.puts.begin(), txn.puts.end(), [&](const auto& put) { return put.first == key; });
   if (standing != txn.puts.end()) {
     standing->second = std::move(value);
   } else {
@@ -18,7 +19,8 @@ void Call::put_raw(std::string key, std::string value) {
 
 void Call::erase_raw(std::string key) {
   std::erase_if(txn.puts, [&](const auto& put) { return put.first == key; });
-  if (std::find(txn.deletes.begin(), txn.deletes.end(), key) == txn.deletes.end()) txn.deletes.push_back(std::move(key));
+  if (std::find(txn.deletes.begin(), txn.deletes.end(), key) == txn.deletes.end())
+    txn.deletes.push_back(std::move(key));
 }
 
 std::uint64_t Call::next_number(const std::string& name) {

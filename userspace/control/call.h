@@ -1,9 +1,9 @@
 #pragma once
 // One API call: what an operation reads, and the transaction it asks for.
-#include <boost/json/object.hpp>
-
 #include <functional>
 #include <string>
+
+#include <boost/json/object.hpp>
 
 #include "base/clock.h"
 #include "base/ip.h"
@@ -16,7 +16,7 @@ namespace causeway::control {
 /// What AWS answers: `__type` and the message, and members of typed exceptions.
 struct ApiError {
   unsigned status = 400;
-  std::string type;     ///< "NamespaceAlreadyExists"
+  std::string type;  ///< "NamespaceAlreadyExists"
   std::string message;
   json::object members;  ///< e.g. NamespaceId
 };

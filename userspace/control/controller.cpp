@@ -1,9 +1,9 @@
 #include "control/controller.h"
 
-#include <fmt/core.h>
-
 #include <exception>
 #include <utility>
+
+#include <fmt/core.h>
 
 #include "base/log.h"
 
@@ -16,7 +16,9 @@ constexpr const char* kHeadKey = "/head";
 constexpr int kAttempts = 16;
 constexpr std::uint64_t kEventsKept = 4096;
 
-bool ended(const OperationRecord& operation) { return operation.status == "SUCCESS" || operation.status == "FAIL"; }
+bool ended(const OperationRecord& operation) {
+  return operation.status == "SUCCESS" || operation.status == "FAIL";
+}
 
 /// Whether an event of this key can change what compile_snapshot reads.
 bool reaches_data_path(std::string_view key) {
@@ -120,7 +122,9 @@ Result<Revision> Controller::change(const std::function<Result<void>(Call&)>& fi
   return outcome.revision;
 }
 
-void Controller::on_snapshot(std::function<void(SnapshotPtr)> callback) { on_snapshot_ = std::move(callback); }
+void Controller::on_snapshot(std::function<void(SnapshotPtr)> callback) {
+  on_snapshot_ = std::move(callback);
+}
 
 void Controller::on_change(std::function<void(const std::vector<store::Event>&)> callback) {
   on_change_ = std::move(callback);
@@ -142,8 +146,10 @@ void Controller::applied(const std::vector<store::Event>& events) {
     if (!event.key.starts_with(kOperations)) continue;
     const auto id = event.key.substr(kOperations.size());
     const auto found = state_.operations.find(id);
-    if (found == state_.operations.end() || ended(found->second)) waiting_.erase(id);
-    else waiting_.try_emplace(id, snapshot_->revision);
+    if (found == state_.operations.end() || ended(found->second))
+      waiting_.erase(id);
+    else
+      waiting_.try_emplace(id, snapshot_->revision);
   }
   unannounced_.push_back(events);
   if (!busy_) announce();
@@ -206,9 +212,10 @@ void Controller::fail_unacknowledged(std::chrono::seconds limit) {
     auto& failed = late.emplace_back(operation);
     failed.status = "FAIL";
     failed.error_code = "INTERNAL_FAILURE";
-    failed.error_message = fmt::format("The data path did not take revision {} within {} s (it acts on {}). "
-                                       "\"causeway status\" and \"causeway doctor\" tell why.",
-                                       needed.value, limit.count(), acknowledged_.value);
+    failed.error_message = fmt::format(
+        "The data path did not take revision {} within {} s (it acts on {}). "
+        "\"causeway status\" and \"causeway doctor\" tell why.",
+        needed.value, limit.count(), acknowledged_.value);
   }
   write_statuses(late);
 }

@@ -57,8 +57,8 @@ class Controller {
   SnapshotPtr snapshot_;
   std::function<void(SnapshotPtr)> on_snapshot_;
   std::function<void(const std::vector<store::Event>&)> on_change_;
-  Revision head_;          ///< of kHeadKey: what the state was read at
-  Revision acknowledged_;  ///< by the data path
+  Revision head_;                            ///< of kHeadKey: what the state was read at
+  Revision acknowledged_;                    ///< by the data path
   std::map<std::string, Revision> waiting_;  ///< operations not ended, and the snapshot that they wait for
   std::optional<Error> broken_;              ///< an event that could not be applied; the state is stale since
   std::deque<std::vector<store::Event>> unannounced_;

@@ -1,13 +1,13 @@
+#include <cerrno>
+#include <filesystem>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <cerrno>
-#include <filesystem>
 
 #include "base/fd.h"
 #include "control/api.h"
@@ -69,9 +69,10 @@ Result<Credentials> create(const std::string& path) {
 }
 
 Error broken(const std::string& path, std::string_view what) {
-  return make_error("read the API's key pair", path,
-                    fmt::format("{}; restore it, or remove it and a new pair is made (clients then need `causeway env` again)",
-                                what));
+  return make_error(
+      "read the API's key pair", path,
+      fmt::format("{}; restore it, or remove it and a new pair is made (clients then need `causeway env` again)",
+                  what));
 }
 
 Result<Credentials> parse(const std::string& path, const std::string& text) {
@@ -85,7 +86,8 @@ Result<Credentials> parse(const std::string& path, const std::string& text) {
     return string == nullptr ? std::string() : std::string(string->data(), string->size());
   };
   Credentials credentials{member("AccessKeyId"), member("SecretAccessKey")};
-  if (credentials.access_key_id.size() < 16) return broken(path, "AccessKeyId is missing or shorter than 16 characters");
+  if (credentials.access_key_id.size() < 16)
+    return broken(path, "AccessKeyId is missing or shorter than 16 characters");
   if (credentials.secret_access_key.size() < 32) {
     return broken(path, "SecretAccessKey is missing or shorter than 32 characters");
   }
@@ -104,10 +106,11 @@ Result<Credentials> load_or_create_credentials(const std::string& path) {
   if (::fstat(file.get(), &info) != 0) return errno_error(errno, "read the API's key pair", path);
   if (!S_ISREG(info.st_mode)) return broken(path, "not a regular file");
   if ((info.st_mode & 077) != 0 || (info.st_uid != ::geteuid() && info.st_uid != 0)) {
-    return make_error("read the API's key pair", path,
-                      fmt::format("others may have read it (mode {:04o}, owner {}): remove it and a new pair is made, or, "
-                                  "if nobody has, `chmod 600` and `chown root` it",
-                                  info.st_mode & 07777, info.st_uid));
+    return make_error(
+        "read the API's key pair", path,
+        fmt::format("others may have read it (mode {:04o}, owner {}): remove it and a new pair is made, or, "
+                    "if nobody has, `chmod 600` and `chown root` it",
+                    info.st_mode & 07777, info.st_uid));
   }
   std::string text(kLargest, '\0');
   const auto n = ::read(file.get(), text.data(), text.size());

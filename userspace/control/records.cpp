@@ -1,12 +1,12 @@
 #include "control/records.h"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <fmt/core.h>
-
 #include <concepts>
 #include <limits>
 #include <type_traits>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/core.h>
 
 namespace causeway::control {
 namespace {
@@ -211,14 +211,18 @@ class Reader {
   void operator()(const char* name, std::string& out) {
     const auto* v = find(name);
     if (v == nullptr) return;
-    if (const auto* text = v->if_string()) out.assign(text->data(), text->size());
-    else fail(name, "a string");
+    if (const auto* text = v->if_string())
+      out.assign(text->data(), text->size());
+    else
+      fail(name, "a string");
   }
   void operator()(const char* name, std::same_as<bool> auto& out) {
     const auto* v = find(name);
     if (v == nullptr) return;
-    if (v->is_bool()) out = v->get_bool();
-    else fail(name, "true or false");
+    if (v->is_bool())
+      out = v->get_bool();
+    else
+      fail(name, "true or false");
   }
   template <Number T>
   void operator()(const char* name, T& out) {
@@ -226,16 +230,20 @@ class Reader {
     if (v == nullptr) return;
     boost::system::error_code ec;
     const T number = v->to_number<T>(ec);
-    if (ec) fail(name, "an integer in range");
-    else out = number;
+    if (ec)
+      fail(name, "an integer in range");
+    else
+      out = number;
   }
   void operator()(const char* name, double& out) {
     const auto* v = find(name);
     if (v == nullptr) return;
     boost::system::error_code ec;
     const auto number = v->to_number<double>(ec);
-    if (ec) fail(name, "a number");
-    else out = number;
+    if (ec)
+      fail(name, "a number");
+    else
+      out = number;
   }
   template <class Tag, class T>
   void operator()(const char* name, Strong<Tag, T>& out) {
@@ -260,21 +268,27 @@ class Reader {
   void operator()(const char* name, json::object& out) {
     const auto* v = find(name);
     if (v == nullptr) return;
-    if (v->is_object()) out = v->get_object();
-    else fail(name, "an object");
+    if (v->is_object())
+      out = v->get_object();
+    else
+      fail(name, "an object");
   }
   void operator()(const char* name, json::array& out) {
     const auto* v = find(name);
     if (v == nullptr) return;
-    if (v->is_array()) out = v->get_array();
-    else fail(name, "an array");
+    if (v->is_array())
+      out = v->get_array();
+    else
+      fail(name, "an array");
   }
   void operator()(const char* name, IpAddress& out) {
     std::string text;
     (*this)(name, text);
     if (text.empty()) return;
-    if (const auto ip = IpAddress::parse(text)) out = *ip;
-    else fail(name, "an IP address");
+    if (const auto ip = IpAddress::parse(text))
+      out = *ip;
+    else
+      fail(name, "an IP address");
   }
   void operator()(const char* name, std::vector<std::uint16_t>& out) {
     json::array values;
@@ -329,21 +343,41 @@ Result<void> decode_record(std::string_view text, R& out, std::string_view kind)
 
 }  // namespace
 
-std::string key_of(const NamespaceRecord& r) { return "/namespaces/" + r.id; }
-std::string key_of(const ServiceRecord& r) { return "/services/" + r.id; }
-std::string key_of(const InstanceRecord& r) { return "/instances/" + r.service_id + "/" + r.id; }
-std::string key_of(const OperationRecord& r) { return "/operations/" + r.id; }
-std::string key_of(const ClusterRecord& r) { return "/ecs/clusters/" + r.name; }
+std::string key_of(const NamespaceRecord& r) {
+  return "/namespaces/" + r.id;
+}
+std::string key_of(const ServiceRecord& r) {
+  return "/services/" + r.id;
+}
+std::string key_of(const InstanceRecord& r) {
+  return "/instances/" + r.service_id + "/" + r.id;
+}
+std::string key_of(const OperationRecord& r) {
+  return "/operations/" + r.id;
+}
+std::string key_of(const ClusterRecord& r) {
+  return "/ecs/clusters/" + r.name;
+}
 std::string key_of(const TaskDefinitionRecord& r) {
   return fmt::format("/ecs/task-definitions/{}/{:010}", r.family, r.revision);
 }
-std::string key_of(const EcsServiceRecord& r) { return "/ecs/services/" + r.cluster + "/" + r.name; }
-std::string key_of(const VipRecord& r) { return "/vips/" + r.namespace_id + "/" + r.name; }
-std::string key_of(const TaskRecord& r) { return "/ecs/tasks/" + r.cluster + "/" + r.id; }
+std::string key_of(const EcsServiceRecord& r) {
+  return "/ecs/services/" + r.cluster + "/" + r.name;
+}
+std::string key_of(const VipRecord& r) {
+  return "/vips/" + r.namespace_id + "/" + r.name;
+}
+std::string key_of(const TaskRecord& r) {
+  return "/ecs/tasks/" + r.cluster + "/" + r.id;
+}
 
-#define CAUSEWAY_RECORD(R, KIND)                         \
-  std::string encode(const R& r) { return encode_record(r); } \
-  Result<void> decode(std::string_view text, R& out) { return decode_record(text, out, KIND); }
+#define CAUSEWAY_RECORD(R, KIND)                       \
+  std::string encode(const R& r) {                     \
+    return encode_record(r);                           \
+  }                                                    \
+  Result<void> decode(std::string_view text, R& out) { \
+    return decode_record(text, out, KIND);             \
+  }
 CAUSEWAY_RECORD(NamespaceRecord, "namespace")
 CAUSEWAY_RECORD(ServiceRecord, "service")
 CAUSEWAY_RECORD(InstanceRecord, "instance")

@@ -9,8 +9,7 @@ constexpr std::int64_t kAttributesAService = 30;
 
 constexpr Shape kKey{.min = 1, .max = 255};
 constexpr Shape kValue{.max = 1024};
-constexpr Shape kMap{
-    .kind = Shape::Kind::map, .min = 1, .max = kAttributesAService, .key = &kKey, .element = &kValue};
+constexpr Shape kMap{.kind = Shape::Kind::map, .min = 1, .max = kAttributesAService, .key = &kKey, .element = &kValue};
 constexpr Shape kKeys{.kind = Shape::Kind::list, .min = 1, .max = kAttributesAService, .element = &kKey};
 constexpr Member kGetMembers[] = {{"ServiceId", &kArn, true}};
 constexpr Shape kGet = structure(kGetMembers);
@@ -39,8 +38,8 @@ ApiResult update_attributes(Call& call, const json::object& input) {
   for (const auto& [key, value] : text_map(input, "Attributes")) changed.attributes[key] = value;
   if (changed.attributes.size() > kAttributesAService) {
     return fail(400, "ServiceAttributesLimitExceededException",
-                fmt::format("A service has at most {} attributes, this would make {}; delete some first", kAttributesAService,
-                            changed.attributes.size()));
+                fmt::format("A service has at most {} attributes, this would make {}; delete some first",
+                            kAttributesAService, changed.attributes.size()));
   }
   if (changed.attributes != service->attributes) call.put(changed);
   return answer({});

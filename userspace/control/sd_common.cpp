@@ -1,8 +1,8 @@
 #include "control/sd_common.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 namespace causeway::control::sd {
 namespace {
@@ -25,7 +25,9 @@ bool is_visible_ascii(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
-bool is_namespace_name(std::string_view text) { return is_visible_ascii(text) && !text.starts_with("arn:"); }
+bool is_namespace_name(std::string_view text) {
+  return is_visible_ascii(text) && !text.starts_with("arn:");
+}
 
 bool is_service_name(std::string_view text) {
   for (;;) {
@@ -36,13 +38,14 @@ bool is_service_name(std::string_view text) {
   }
 }
 
-bool is_dns_name(std::string_view text) { return text.size() <= 253 && is_service_name(text); }
+bool is_dns_name(std::string_view text) {
+  return text.size() <= 253 && is_service_name(text);
+}
 
 bool is_instance_id(std::string_view text) {
   constexpr std::string_view kMarks = "/:.@-";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_word(c) || kMarks.find(c) != std::string_view::npos;
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [&](char c) { return is_word(c) || kMarks.find(c) != std::string_view::npos; });
 }
 
 bool is_attribute_value(std::string_view text) {
@@ -58,7 +61,9 @@ Handler checked(const Shape& shape, Handler handler) {
   };
 }
 
-ApiResult invalid_input(std::string message) { return fail(400, "InvalidInput", std::move(message)); }
+ApiResult invalid_input(std::string message) {
+  return fail(400, "InvalidInput", std::move(message));
+}
 
 ApiResult answer(json::object body) {
   ApiResult result;
@@ -99,14 +104,14 @@ std::size_t instance_count(const State& state, const std::string& service_id) {
 
 std::size_t service_count(const State& state, const std::string& namespace_id) {
   const auto& services = state.services;
-  return static_cast<std::size_t>(std::count_if(services.begin(), services.end(), [&](const auto& entry) {
-    return entry.second.namespace_id == namespace_id;
-  }));
+  return static_cast<std::size_t>(std::count_if(
+      services.begin(), services.end(), [&](const auto& entry) { return entry.second.namespace_id == namespace_id; }));
 }
 
 ApiResult namespace_not_found(std::string_view reference) {
-  return fail(404, "NamespaceNotFound",
-              fmt::format("No namespace \"{}\"; `aws servicediscovery list-namespaces` shows those that exist", reference));
+  return fail(
+      404, "NamespaceNotFound",
+      fmt::format("No namespace \"{}\"; `aws servicediscovery list-namespaces` shows those that exist", reference));
 }
 
 ApiResult service_not_found(std::string_view reference) {
@@ -115,7 +120,8 @@ ApiResult service_not_found(std::string_view reference) {
 }
 
 ApiResult instance_not_found(const ServiceRecord& service, std::string_view id) {
-  return fail(404, "InstanceNotFound", fmt::format("No instance \"{}\" in service \"{}\" ({})", id, service.name, service.id));
+  return fail(404, "InstanceNotFound",
+              fmt::format("No instance \"{}\" in service \"{}\" ({})", id, service.name, service.id));
 }
 
 std::string read_tags(const json::object& input, Tags& tags) {

@@ -9,16 +9,17 @@
 namespace causeway::control::sd {
 
 // Patterns of botocore's servicediscovery model (2017-03-14), by hand: std::regex recurses on long input.
-bool is_visible_ascii(std::string_view text);     ///< [!-~]+
-bool is_namespace_name(std::string_view text);    ///< ^(?!arn:)[!-~]+$
-bool is_service_name(std::string_view text);      ///< labels of letters, digits, - and _, joined by dots
-bool is_dns_name(std::string_view text);          ///< as a service name; a final dot is refused
-bool is_instance_id(std::string_view text);       ///< [0-9a-zA-Z_/:.@-]+
-bool is_attribute_value(std::string_view text);   ///< visible ASCII, blanks inside
+bool is_visible_ascii(std::string_view text);    ///< [!-~]+
+bool is_namespace_name(std::string_view text);   ///< ^(?!arn:)[!-~]+$
+bool is_service_name(std::string_view text);     ///< labels of letters, digits, - and _, joined by dots
+bool is_dns_name(std::string_view text);         ///< as a service name; a final dot is refused
+bool is_instance_id(std::string_view text);      ///< [0-9a-zA-Z_/:.@-]+
+bool is_attribute_value(std::string_view text);  ///< visible ASCII, blanks inside
 
 inline constexpr Shape kArn{.min = 1, .max = 255};
 inline constexpr Shape kResourceId{.max = 64};
-inline constexpr Shape kAnyName{.min = 1, .max = 1024, .matches = is_visible_ascii, .form = "visible ASCII without spaces"};
+inline constexpr Shape kAnyName{
+    .min = 1, .max = 1024, .matches = is_visible_ascii, .form = "visible ASCII without spaces"};
 inline constexpr Shape kServiceName{.min = 1,
                                     .max = 127,
                                     .matches = is_service_name,
@@ -73,7 +74,8 @@ std::string next_token(std::string_view last_key);
 
 /// Adds to body[list] one page of `records` (a map) that `wanted` accepts, and NextToken where more follow.
 template <class Records, class Wanted, class Render>
-ApiResult answer_page(const json::object& input, const char* list, const Records& records, Wanted wanted, Render render) {
+ApiResult answer_page(const json::object& input, const char* list, const Records& records, Wanted wanted,
+                      Render render) {
   Page page;
   if (!read_page(input, page)) return invalid_input("NextToken is not one that this operation answered");
   json::object body;

@@ -9,10 +9,10 @@ constexpr Shape kMax{.kind = Shape::Kind::integer, .min = 1, .max = 1000};
 constexpr Shape kAccount{.min = 12, .max = 12};
 constexpr std::string_view kHealthValues[] = {"HEALTHY", "UNHEALTHY", "ALL", "HEALTHY_OR_ELSE_ALL"};
 constexpr Shape kHealth{.values = kHealthValues};
-constexpr Member kDiscoverMembers[] = {{"NamespaceName", &kAnyName, true},     {"ServiceName", &kServiceName, true},
-                                       {"MaxResults", &kMax},                  {"QueryParameters", &kAttributes},
-                                       {"OptionalParameters", &kAttributes},   {"HealthStatus", &kHealth},
-                                       {"OwnerAccount", &kAccount}};
+constexpr Member kDiscoverMembers[] = {
+    {"NamespaceName", &kAnyName, true}, {"ServiceName", &kServiceName, true}, {"MaxResults", &kMax},
+    {"QueryParameters", &kAttributes},  {"OptionalParameters", &kAttributes}, {"HealthStatus", &kHealth},
+    {"OwnerAccount", &kAccount}};
 constexpr Shape kDiscover = structure(kDiscoverMembers);
 constexpr Member kRevisionMembers[] = {
     {"NamespaceName", &kAnyName, true}, {"ServiceName", &kServiceName, true}, {"OwnerAccount", &kAccount}};
@@ -20,7 +20,9 @@ constexpr Shape kRevision = structure(kRevisionMembers);
 
 using Instances = std::vector<const InstanceRecord*>;
 
-bool is_healthy(const InstanceRecord& instance) { return instance.custom_healthy && instance.listening; }
+bool is_healthy(const InstanceRecord& instance) {
+  return instance.custom_healthy && instance.listening;
+}
 
 bool has_all(const InstanceRecord& instance, const std::map<std::string, std::string>& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& pair) {
@@ -32,7 +34,8 @@ bool has_all(const InstanceRecord& instance, const std::map<std::string, std::st
 template <class Predicate>
 Instances only(const Instances& instances, Predicate predicate) {
   Instances out;
-  std::copy_if(instances.begin(), instances.end(), std::back_inserter(out), [&](const auto* i) { return predicate(*i); });
+  std::copy_if(instances.begin(), instances.end(), std::back_inserter(out),
+               [&](const auto* i) { return predicate(*i); });
   return out;
 }
 
@@ -54,7 +57,8 @@ Instances by_health(const Instances& instances, const std::string& filter) {
   return healthy.empty() && filter != "HEALTHY" ? instances : healthy;
 }
 
-ApiResult find(const State& state, const json::object& input, const NamespaceRecord*& space, const ServiceRecord*& service) {
+ApiResult find(const State& state, const json::object& input, const NamespaceRecord*& space,
+               const ServiceRecord*& service) {
   const auto space_name = text(input, "NamespaceName");
   space = state.find_namespace_by_name(space_name);
   if (space == nullptr) return namespace_not_found(space_name);

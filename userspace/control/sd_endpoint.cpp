@@ -1,10 +1,10 @@
 #include "control/sd_endpoint.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include <fmt/core.h>
 
 #include "control/sd_common.h"
 #include "control/sd_make.h"
@@ -31,7 +31,8 @@ std::string unfit_address(const Settings& settings, const Attributes& attributes
     return fmt::format("{} must be an {} address, got \"{}\"", key, v4 ? "IPv4" : "IPv6", *value);
   }
   if (!v4 && address->is_v4()) {
-    return fmt::format("{} is the IPv4 address {} in IPv6 form; give it as AWS_INSTANCE_IPV4", key, address->to_string());
+    return fmt::format("{} is the IPv4 address {} in IPv6 form; give it as AWS_INSTANCE_IPV4", key,
+                       address->to_string());
   }
   const auto reason = unusable_endpoint_address(settings, *address);
   return reason.empty() ? std::string() : fmt::format("{}: {}", key, reason);
@@ -64,8 +65,10 @@ std::string unfit_health(const ServiceRecord& service, const Attributes& attribu
     return fmt::format("AWS_INIT_HEALTH_STATUS must be HEALTHY or UNHEALTHY, got \"{}\"", *initial);
   }
   if (service.custom_health_failure_threshold) return {};
-  return fmt::format("AWS_INIT_HEALTH_STATUS needs a custom health check, and service \"{}\" was made without "
-                     "HealthCheckCustomConfig", service.name);
+  return fmt::format(
+      "AWS_INIT_HEALTH_STATUS needs a custom health check, and service \"{}\" was made without "
+      "HealthCheckCustomConfig",
+      service.name);
 }
 
 std::string missing(const ServiceRecord& service, const Attributes& attributes) {
@@ -84,7 +87,8 @@ std::string missing(const ServiceRecord& service, const Attributes& attributes) 
     if (spec.type == "CNAME" && !cname) return need("AWS_INSTANCE_CNAME", "CNAME records");
   }
   if (!service.service_connect) return {};
-  if (!v4 && !v6) return need("AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6", "Service Connect aliases that dial its instances");
+  if (!v4 && !v6)
+    return need("AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6", "Service Connect aliases that dial its instances");
   if (!port) return need("AWS_INSTANCE_PORT", "Service Connect aliases that dial its instances");
   return {};
 }
@@ -96,7 +100,8 @@ std::string too_many(const Attributes& attributes) {
     if (!key.starts_with("AWS_")) ++custom;
     characters += key.size() + value.size();
   }
-  if (custom > kCustomAttributes) return fmt::format("Attributes may hold {} custom ones, got {}", kCustomAttributes, custom);
+  if (custom > kCustomAttributes)
+    return fmt::format("Attributes may hold {} custom ones, got {}", kCustomAttributes, custom);
   if (characters > kAttributeCharacters) {
     return fmt::format("Attributes may have {} characters in all, got {}", kAttributeCharacters, characters);
   }

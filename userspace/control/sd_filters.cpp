@@ -1,7 +1,7 @@
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstdlib>
+
+#include <fmt/core.h>
 
 #include "control/sd_common.h"
 
@@ -34,7 +34,9 @@ bool is_number(const json::value& value) {
   return end != copy.c_str() && *end == '\0';
 }
 
-double to_number(const json::value& value) { return std::strtod(std::string(value.get_string()).c_str(), nullptr); }
+double to_number(const json::value& value) {
+  return std::strtod(std::string(value.get_string()).c_str(), nullptr);
+}
 
 std::string misfit_filter(const json::object& filter, std::initializer_list<FilterField> fields) {
   const auto name = text(filter, "Name");

@@ -1,6 +1,6 @@
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/sd_common.h"
 
@@ -13,10 +13,8 @@ constexpr Member kUpdateMembers[] = {
     {"ServiceId", &kArn, true}, {"InstanceId", &kResourceId, true}, {"Status", &kStatus, true}};
 constexpr Shape kUpdate = structure(kUpdateMembers);
 constexpr Shape kInstances{.kind = Shape::Kind::list, .min = 1, .max = 1000, .element = &kResourceId};
-constexpr Member kGetMembers[] = {{"ServiceId", &kArn, true},
-                                  {"Instances", &kInstances},
-                                  {"MaxResults", &kMaxResults},
-                                  {"NextToken", &kNextToken}};
+constexpr Member kGetMembers[] = {
+    {"ServiceId", &kArn, true}, {"Instances", &kInstances}, {"MaxResults", &kMaxResults}, {"NextToken", &kNextToken}};
 constexpr Shape kGet = structure(kGetMembers);
 
 ApiResult update_custom_health(Call& call, const json::object& input) {
@@ -27,9 +25,11 @@ ApiResult update_custom_health(Call& call, const json::object& input) {
   const auto* instance = find_instance(call.state, service->id, id);
   if (instance == nullptr) return instance_not_found(*service, id);
   if (!service->custom_health_failure_threshold) {
-    return fail(404, "CustomHealthNotFound",
-                fmt::format("Service \"{}\" ({}) was made without HealthCheckCustomConfig, so its instances have no custom "
-                            "health status", service->name, service->id));
+    return fail(
+        404, "CustomHealthNotFound",
+        fmt::format("Service \"{}\" ({}) was made without HealthCheckCustomConfig, so its instances have no custom "
+                    "health status",
+                    service->name, service->id));
   }
   auto changed = *instance;
   changed.custom_healthy = text(input, "Status") == "HEALTHY";

@@ -14,7 +14,8 @@ constexpr Member kRegisterMembers[] = {{"ServiceId", &kArn, true},
 constexpr Shape kRegister = structure(kRegisterMembers);
 constexpr Member kOneMembers[] = {{"ServiceId", &kArn, true}, {"InstanceId", &kResourceId, true}};
 constexpr Shape kOne = structure(kOneMembers);
-constexpr Member kListMembers[] = {{"ServiceId", &kArn, true}, {"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}};
+constexpr Member kListMembers[] = {
+    {"ServiceId", &kArn, true}, {"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}};
 constexpr Shape kList = structure(kListMembers);
 
 json::object render(const Call& call, const InstanceRecord& record) {
@@ -42,9 +43,11 @@ std::string operation_of_retry(const State& state, const InstanceRecord& standin
 }
 
 ApiResult of_a_task(const InstanceRecord& record) {
-  return fail(409, "ResourceInUse",
-              fmt::format("Instance \"{}\" was registered by ECS task {}, which keeps it up to date; `aws ecs stop-task` ends it",
-                          record.id, record.task_id));
+  return fail(
+      409, "ResourceInUse",
+      fmt::format(
+          "Instance \"{}\" was registered by ECS task {}, which keeps it up to date; `aws ecs stop-task` ends it",
+          record.id, record.task_id));
 }
 
 ApiResult register_instance(Call& call, const json::object& input) {

@@ -49,7 +49,8 @@ ServiceRecord make_service(Call& call, const std::string& namespace_id, std::str
 
 void put_instance(Call& call, InstanceRecord instance) {
   const InstanceRecord* standing = nullptr;
-  if (const auto of_service = call.state.instances.find(instance.service_id); of_service != call.state.instances.end()) {
+  if (const auto of_service = call.state.instances.find(instance.service_id);
+      of_service != call.state.instances.end()) {
     const auto found = of_service->second.find(instance.id);
     if (found != of_service->second.end()) standing = &found->second;
   }
@@ -67,9 +68,10 @@ void erase_instance(Call& call, const InstanceRecord& instance) {
 std::string unusable_endpoint_address(const Settings& settings, const IpAddress& address) {
   for (const auto& range : {settings.alias_v4, settings.alias_v6}) {
     if (range.length != 0 && range.contains(address)) {
-      return fmt::format("{} lies in {}, the range that Causeway gives to aliases: an endpoint there would lead back to "
-                         "an alias; register the address that the server listens on",
-                         address.to_string(), range.to_string());
+      return fmt::format(
+          "{} lies in {}, the range that Causeway gives to aliases: an endpoint there would lead back to "
+          "an alias; register the address that the server listens on",
+          address.to_string(), range.to_string());
     }
   }
   if (address.is_v4()) {

@@ -23,16 +23,21 @@ constexpr Shape kProperties = structure(kPropertiesMembers);
 constexpr Member kCreateHttpMembers[] = {
     {"Name", &kHttpName, true}, {"CreatorRequestId", &kResourceId}, {"Description", &kDescription}, {"Tags", &kTags}};
 constexpr Shape kCreateHttp = structure(kCreateHttpMembers);
-constexpr Member kCreatePrivateMembers[] = {{"Name", &kDnsName, true},           {"Vpc", &kResourceId, true},
-                                            {"CreatorRequestId", &kResourceId},  {"Description", &kDescription},
-                                            {"Tags", &kTags},                    {"Properties", &kProperties}};
+constexpr Member kCreatePrivateMembers[] = {{"Name", &kDnsName, true},
+                                            {"Vpc", &kResourceId, true},
+                                            {"CreatorRequestId", &kResourceId},
+                                            {"Description", &kDescription},
+                                            {"Tags", &kTags},
+                                            {"Properties", &kProperties}};
 constexpr Shape kCreatePrivate = structure(kCreatePrivateMembers);
 constexpr Member kByIdMembers[] = {{"Id", &kArn, true}};
 constexpr Shape kById = structure(kByIdMembers);
 constexpr Member kListMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
 constexpr Shape kList = structure(kListMembers);
 
-const char* type_of(const NamespaceRecord& record) { return record.dns ? "DNS_PRIVATE" : "HTTP"; }
+const char* type_of(const NamespaceRecord& record) {
+  return record.dns ? "DNS_PRIVATE" : "HTTP";
+}
 
 json::object render(const Call& call, const NamespaceRecord& record) {
   json::object properties;
@@ -69,11 +74,12 @@ ApiResult already_exists(const State& state, const NamespaceRecord& standing, bo
   if (!creator.empty() && creator == standing.creator_request_id && dns == standing.dns) {
     if (const auto* operation = creation_of(state, standing)) return answer({{"OperationId", operation->id}});
   }
-  return fail(400, "NamespaceAlreadyExists",
-              fmt::format("Namespace \"{}\" ({}, {}) exists already; a name is given once, in upper or lower case: use that "
-                          "one, delete it, or choose another name",
-                          standing.name, standing.id, type_of(standing)),
-              {{"NamespaceId", standing.id}, {"CreatorRequestId", standing.creator_request_id}});
+  return fail(
+      400, "NamespaceAlreadyExists",
+      fmt::format("Namespace \"{}\" ({}, {}) exists already; a name is given once, in upper or lower case: use that "
+                  "one, delete it, or choose another name",
+                  standing.name, standing.id, type_of(standing)),
+      {{"NamespaceId", standing.id}, {"CreatorRequestId", standing.creator_request_id}});
 }
 
 ApiResult create(Call& call, const json::object& input, bool dns) {
@@ -97,8 +103,12 @@ ApiResult create(Call& call, const json::object& input, bool dns) {
   return answer({{"OperationId", call.start_operation("CREATE_NAMESPACE", {{"NAMESPACE", record.id}})}});
 }
 
-ApiResult create_http_namespace(Call& call, const json::object& input) { return create(call, input, false); }
-ApiResult create_private_dns_namespace(Call& call, const json::object& input) { return create(call, input, true); }
+ApiResult create_http_namespace(Call& call, const json::object& input) {
+  return create(call, input, false);
+}
+ApiResult create_private_dns_namespace(Call& call, const json::object& input) {
+  return create(call, input, true);
+}
 
 ApiResult get_namespace(Call& call, const json::object& input) {
   const auto id = text(input, "Id");
@@ -140,8 +150,10 @@ ApiResult delete_namespace(Call& call, const json::object& input) {
   for (const auto& [cluster, services] : call.state.ecs_services) {
     for (const auto& [name, service] : services) {
       if (service.service_connect_namespace != record->id || service.status == "INACTIVE") continue;
-      return in_use(*record, fmt::format("ECS service \"{}\" of cluster \"{}\" uses it for Service Connect; delete or update "
-                                         "that service first", name, cluster));
+      return in_use(*record,
+                    fmt::format("ECS service \"{}\" of cluster \"{}\" uses it for Service Connect; delete or update "
+                                "that service first",
+                                name, cluster));
     }
   }
   call.erase(*record);

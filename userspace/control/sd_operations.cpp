@@ -17,18 +17,16 @@ ApiResult get_operation(Call& call, const json::object& input) {
   if (found == call.state.operations.end()) {
     return fail(404, "OperationNotFound",
                 fmt::format("No operation \"{}\"; ended ones are forgotten after a day, `aws servicediscovery "
-                            "list-operations` shows the others", id));
+                            "list-operations` shows the others",
+                            id));
   }
   const auto& operation = found->second;
   json::object targets;
   for (const auto& [kind, target] : operation.targets) targets[kind] = target;
-  json::object out{{"Id", operation.id},
-                   {"OwnerAccount", call.settings.account},
-                   {"Type", operation.type},
-                   {"Status", operation.status},
-                   {"CreateDate", operation.created},
-                   {"UpdateDate", operation.updated},
-                   {"Targets", std::move(targets)}};
+  json::object out{
+      {"Id", operation.id},           {"OwnerAccount", call.settings.account}, {"Type", operation.type},
+      {"Status", operation.status},   {"CreateDate", operation.created},       {"UpdateDate", operation.updated},
+      {"Targets", std::move(targets)}};
   if (!operation.error_code.empty()) out["ErrorCode"] = operation.error_code;
   if (!operation.error_message.empty()) out["ErrorMessage"] = operation.error_message;
   return answer({{"Operation", std::move(out)}});

@@ -1,6 +1,6 @@
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "control/sd_common.h"
 #include "control/sd_make.h"
@@ -31,10 +31,15 @@ constexpr Shape kCustomHealth = structure(kCustomHealthMembers);
 
 constexpr std::string_view kTypeValues[] = {"HTTP"};
 constexpr Shape kType{.values = kTypeValues};
-constexpr Member kCreateMembers[] = {
-    {"Name", &kServiceName, true},       {"NamespaceId", &kArn},       {"CreatorRequestId", &kResourceId},
-    {"Description", &kDescription},      {"DnsConfig", &kDnsConfig},   {"HealthCheckConfig", &kHealthCheck},
-    {"HealthCheckCustomConfig", &kCustomHealth}, {"Tags", &kTags},     {"Type", &kType}};
+constexpr Member kCreateMembers[] = {{"Name", &kServiceName, true},
+                                     {"NamespaceId", &kArn},
+                                     {"CreatorRequestId", &kResourceId},
+                                     {"Description", &kDescription},
+                                     {"DnsConfig", &kDnsConfig},
+                                     {"HealthCheckConfig", &kHealthCheck},
+                                     {"HealthCheckCustomConfig", &kCustomHealth},
+                                     {"Tags", &kTags},
+                                     {"Type", &kType}};
 constexpr Shape kCreate = structure(kCreateMembers);
 constexpr Member kByIdMembers[] = {{"Id", &kArn, true}};
 constexpr Shape kById = structure(kByIdMembers);
@@ -75,7 +80,8 @@ ApiResult read_namespace(const State& state, const json::object& input, const Na
   const auto* record = find_namespace(state, given.empty() ? older : given);
   if (record == nullptr) return namespace_not_found(given.empty() ? older : given);
   if (!given.empty() && !older.empty() && find_namespace(state, older) != record) {
-    return invalid_input(fmt::format("NamespaceId (\"{}\") and DnsConfig.NamespaceId (\"{}\") are two namespaces", given, older));
+    return invalid_input(
+        fmt::format("NamespaceId (\"{}\") and DnsConfig.NamespaceId (\"{}\") are two namespaces", given, older));
   }
   out = record;
   return {};
@@ -84,8 +90,10 @@ ApiResult read_namespace(const State& state, const json::object& input, const Na
 /// Fills the record's DNS members; what is wrong, or "".
 std::string read_dns_config(const json::object& config, const NamespaceRecord& space, ServiceRecord& record) {
   if (!space.dns) {
-    return fmt::format("DnsConfig does not go with the HTTP namespace \"{}\", which has no DNS; leave it out, or use a "
-                       "namespace made by create-private-dns-namespace", space.name);
+    return fmt::format(
+        "DnsConfig does not go with the HTTP namespace \"{}\", which has no DNS; leave it out, or use a "
+        "namespace made by create-private-dns-namespace",
+        space.name);
   }
   const auto policy = text(config, "RoutingPolicy");
   record.routing_policy = policy.empty() ? "MULTIVALUE" : policy;
@@ -107,7 +115,8 @@ std::string read_dns_config(const json::object& config, const NamespaceRecord& s
 /// Fills the record of the input; what is wrong, or "".
 std::string read_service(const json::object& input, const NamespaceRecord& space, ServiceRecord& record) {
   if (object(input, "HealthCheckConfig") != nullptr) {
-    return "HealthCheckConfig needs Route 53's health checkers, which do not reach private addresses and are not part of "
+    return "HealthCheckConfig needs Route 53's health checkers, which do not reach private addresses and are not part "
+           "of "
            "Causeway; use HealthCheckCustomConfig and update-instance-custom-health-status";
   }
   if (const auto* health = object(input, "HealthCheckCustomConfig")) {
@@ -125,10 +134,9 @@ std::string read_service(const json::object& input, const NamespaceRecord& space
 }
 
 bool same_request(const ServiceRecord& a, const ServiceRecord& b) {
-  const auto same_records = std::equal(a.dns_records.begin(), a.dns_records.end(), b.dns_records.begin(),
-                                       b.dns_records.end(), [](const auto& x, const auto& y) {
-                                         return x.type == y.type && x.ttl == y.ttl;
-                                       });
+  const auto same_records =
+      std::equal(a.dns_records.begin(), a.dns_records.end(), b.dns_records.begin(), b.dns_records.end(),
+                 [](const auto& x, const auto& y) { return x.type == y.type && x.ttl == y.ttl; });
   return same_records && a.name == b.name && a.description == b.description && a.routing_policy == b.routing_policy &&
          a.custom_health_failure_threshold == b.custom_health_failure_threshold &&
          a.creator_request_id == b.creator_request_id && !a.creator_request_id.empty();
@@ -142,13 +150,14 @@ ApiResult create_service(Call& call, const json::object& input) {
   if (auto wrong = read_service(input, *space, wanted); !wrong.empty()) return invalid_input(wrong);
   if (const auto* standing = call.state.find_service(space->id, wanted.name)) {
     if (same_request(*standing, wanted)) return answer({{"Service", render(call, *standing)}});
-    return fail(400, "ServiceAlreadyExists",
-                fmt::format("Service \"{}\" ({}{}) is already in namespace \"{}\"; use it, delete it, or choose another name "
-                            "(upper and lower case are the same)",
-                            standing->name, standing->id, standing->service_connect ? ", of Service Connect" : "", space->name),
-                {{"ServiceId", standing->id},
-                 {"ServiceArn", standing->arn},
-                 {"CreatorRequestId", standing->creator_request_id}});
+    return fail(
+        400, "ServiceAlreadyExists",
+        fmt::format("Service \"{}\" ({}{}) is already in namespace \"{}\"; use it, delete it, or choose another name "
+                    "(upper and lower case are the same)",
+                    standing->name, standing->id, standing->service_connect ? ", of Service Connect" : "", space->name),
+        {{"ServiceId", standing->id},
+         {"ServiceArn", standing->arn},
+         {"CreatorRequestId", standing->creator_request_id}});
   }
   const auto made = make_service(call, space->id, wanted.name, [&](ServiceRecord& record) {
     record.description = wanted.description;
@@ -194,9 +203,12 @@ std::string ecs_user(const State& state, const ServiceRecord& record) {
           return entry.is_object() && text(entry.get_object(), member) == record.arn;
         });
       };
-      if (refers(service.service_connect_resources, "discoveryArn") || refers(service.service_registries, "registryArn")) {
-        return fmt::format("ECS service \"{}\" of cluster \"{}\" registers its tasks in it; delete or update that service "
-                           "first", name, cluster);
+      if (refers(service.service_connect_resources, "discoveryArn") ||
+          refers(service.service_registries, "registryArn")) {
+        return fmt::format(
+            "ECS service \"{}\" of cluster \"{}\" registers its tasks in it; delete or update that service "
+            "first",
+            name, cluster);
       }
     }
   }

@@ -1,10 +1,10 @@
 #include "control/sd_shapes.h"
 
+#include <algorithm>
+
 #include <boost/json/serialize.hpp>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 namespace causeway::control::sd {
 namespace {
@@ -108,11 +108,16 @@ std::string misfit_map(const json::value& value, const Shape& shape, const std::
 
 std::string misfit(const json::value& input, const Shape& shape, const std::string& path) {
   switch (shape.kind) {
-    case Shape::Kind::text: return misfit_text(input, shape, path);
-    case Shape::Kind::integer: return misfit_integer(input, shape, path);
-    case Shape::Kind::structure: return misfit_structure(input, shape, path);
-    case Shape::Kind::list: return misfit_list(input, shape, path);
-    case Shape::Kind::map: return misfit_map(input, shape, path);
+    case Shape::Kind::text:
+      return misfit_text(input, shape, path);
+    case Shape::Kind::integer:
+      return misfit_integer(input, shape, path);
+    case Shape::Kind::structure:
+      return misfit_structure(input, shape, path);
+    case Shape::Kind::list:
+      return misfit_list(input, shape, path);
+    case Shape::Kind::map:
+      return misfit_map(input, shape, path);
   }
   return {};
 }
@@ -144,7 +149,8 @@ std::map<std::string, std::string> text_map(const json::object& input, const cha
   const auto* map = object(input, name);
   if (map == nullptr) return out;
   for (const auto& [key, value] : *map) {
-    if (const auto* string = value.if_string()) out.emplace(std::string(key), std::string(string->data(), string->size()));
+    if (const auto* string = value.if_string())
+      out.emplace(std::string(key), std::string(string->data(), string->size()));
   }
   return out;
 }

@@ -1,8 +1,5 @@
 #pragma once
 // Inputs checked against small tables, as the AWS models describe them: types, lengths, ranges, enumerations, patterns.
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
-
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -10,6 +7,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
 namespace causeway::control::sd {
 
@@ -23,8 +23,8 @@ struct Shape {
   Kind kind = Kind::text;
   std::int64_t min = 0;
   std::int64_t max = std::numeric_limits<std::int64_t>::max();
-  bool (*matches)(std::string_view) = nullptr;  ///< text: its pattern,
-  const char* form = nullptr;                   ///< told to a person
+  bool (*matches)(std::string_view) = nullptr;    ///< text: its pattern,
+  const char* form = nullptr;                     ///< told to a person
   std::span<const std::string_view> values = {};  ///< text: an enumeration
   const Member* members = nullptr;                ///< structure
   std::size_t member_count = 0;

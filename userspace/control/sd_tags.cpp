@@ -17,8 +17,9 @@ constexpr Shape kListInput = structure(kListMembers);
 constexpr std::size_t kTagsAResource = 50;
 
 ApiResult not_found(const std::string& arn) {
-  return fail(404, "ResourceNotFoundException",
-              fmt::format("No namespace or service has the ARN \"{}\"; get-namespace and get-service show theirs", arn));
+  return fail(
+      404, "ResourceNotFoundException",
+      fmt::format("No namespace or service has the ARN \"{}\"; get-namespace and get-service show theirs", arn));
 }
 
 /// Calls `change` with a copy of the tags of the namespace or service, and puts what it leaves.

@@ -1,17 +1,17 @@
 #include "control/sigv4.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <ctime>
+#include <utility>
+
 #include <fmt/core.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <strings.h>
-
-#include <algorithm>
-#include <array>
-#include <cstdlib>
-#include <ctime>
-#include <utility>
 
 namespace causeway::control {
 namespace {
@@ -35,24 +35,29 @@ Digest hmac(std::string_view key, std::string_view data) {
   Digest out{};
   unsigned length = 0;
   const auto* bytes = reinterpret_cast<const unsigned char*>(data.data());
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, data.size(), out.data(), &length) == nullptr) {
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, data.size(), out.data(), &length) ==
+      nullptr) {
     std::abort();  // only without memory; a digest of zeros must never be compared
   }
   return out;
 }
 
-std::string_view view(const Digest& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
+std::string_view view(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
 
 bool unreserved(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-         c == '~';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
 }
 
 std::string uri_encode(std::string_view text, bool keep_slash) {
   std::string out;
   for (const char c : text) {
-    if (unreserved(c) || (c == '/' && keep_slash)) out += c;
-    else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    if (unreserved(c) || (c == '/' && keep_slash))
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
 }
@@ -80,7 +85,8 @@ std::string canonical_query(std::string_view query) {
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
     const auto value = equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
-    parameters.emplace_back(uri_encode(uri_decode(pair.substr(0, equals)), false), uri_encode(uri_decode(value), false));
+    parameters.emplace_back(uri_encode(uri_decode(pair.substr(0, equals)), false),
+                            uri_encode(uri_decode(value), false));
   }
   std::sort(parameters.begin(), parameters.end());
   std::string out;
@@ -116,9 +122,13 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
-ApiError refused(std::string type, std::string message) { return ApiError{403, std::move(type), std::move(message), {}}; }
+ApiError refused(std::string type, std::string message) {
+  return ApiError{403, std::move(type), std::move(message), {}};
+}
 
-ApiError invalid(std::string message) { return refused("InvalidSignatureException", std::move(message)); }
+ApiError invalid(std::string message) {
+  return refused("InvalidSignatureException", std::move(message));
+}
 
 struct Authorization {
   CredentialScope scope;
@@ -160,7 +170,8 @@ std::optional<WallTime> parse_time(const std::string& text) {
 }
 
 /// What must be under the signature for it to mean anything: the host, and every x-amz- header (the operation is one).
-std::optional<std::string> unsigned_header(const web::Request& request, const std::vector<std::string>& signed_headers) {
+std::optional<std::string> unsigned_header(const web::Request& request,
+                                           const std::vector<std::string>& signed_headers) {
   const auto covered = [&](const std::string& name) {
     return std::find(signed_headers.begin(), signed_headers.end(), name) != signed_headers.end();
   };
@@ -179,15 +190,16 @@ std::optional<ApiError> check_time(const std::string& time, const std::string& s
                    fmt::format("X-Amz-Date must be YYYYMMDDTHHMMSSZ, got \"{}\"", time.substr(0, 64)));
   }
   if (time.substr(0, 8) != scope_date) {
-    return invalid(fmt::format("Date in Credential scope ({}) does not match X-Amz-Date ({})", scope_date.substr(0, 64), time));
+    return invalid(
+        fmt::format("Date in Credential scope ({}) does not match X-Amz-Date ({})", scope_date.substr(0, 64), time));
   }
   const auto off = now - *signed_at;
   if (off <= kClockSkew && -off <= kClockSkew) return std::nullopt;
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(off).count();
-  return invalid(fmt::format("Signature expired or not yet valid: signed at {}, {} s {} this host's clock; at most {} s are "
-                             "allowed. Set the client's clock (`timedatectl` shows whether it is synchronized).",
-                             time, std::abs(seconds), seconds > 0 ? "behind" : "ahead of",
-                             std::chrono::seconds(kClockSkew).count()));
+  return invalid(fmt::format(
+      "Signature expired or not yet valid: signed at {}, {} s {} this host's clock; at most {} s are "
+      "allowed. Set the client's clock (`timedatectl` shows whether it is synchronized).",
+      time, std::abs(seconds), seconds > 0 ? "behind" : "ahead of", std::chrono::seconds(kClockSkew).count()));
 }
 
 }  // namespace
@@ -203,7 +215,8 @@ std::string canonical_request(const web::Request& request, const std::vector<std
   const auto mark = request.target.find('?');
   std::string out = request.method + "\n";
   out += (path.empty() ? "/" : uri_encode(path, true)) + "\n";
-  out += canonical_query(mark == std::string::npos ? std::string_view() : std::string_view(request.target).substr(mark + 1));
+  out += canonical_query(mark == std::string::npos ? std::string_view()
+                                                   : std::string_view(request.target).substr(mark + 1));
   out += "\n";
   std::string names;
   for (const auto& name : signed_headers) {
@@ -223,8 +236,8 @@ std::string signature(std::string_view secret_access_key, const CredentialScope&
                       std::string_view canonical_request) {
   const auto to_sign = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, time, scope.text(), sha256_hex(canonical_request));
   auto key = hmac("AWS4" + std::string(secret_access_key), scope.date);
-  for (const std::string_view part : {std::string_view(scope.region), std::string_view(scope.service),
-                                      std::string_view("aws4_request")}) {
+  for (const std::string_view part :
+       {std::string_view(scope.region), std::string_view(scope.service), std::string_view("aws4_request")}) {
     key = hmac(view(key), part);
   }
   return hex(hmac(view(key), to_sign));
@@ -236,13 +249,15 @@ std::optional<ApiError> verify_signature(const web::Request& request, const Cred
   if (header.empty()) {
     return refused("MissingAuthenticationTokenException",
                    fmt::format("The request is not signed. Every request to Causeway's API is signed with Signature "
-                               "Version 4; {}. (Do not use --no-sign-request.)", kHint));
+                               "Version 4; {}. (Do not use --no-sign-request.)",
+                               kHint));
   }
   const auto authorization = parse_authorization(header);
   if (!authorization) {
-    return refused("IncompleteSignatureException",
-                   "The Authorization header is not \"AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, "
-                   "SignedHeaders=..., Signature=...\"");
+    return refused(
+        "IncompleteSignatureException",
+        "The Authorization header is not \"AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, "
+        "SignedHeaders=..., Signature=...\"");
   }
   if (authorization->scope.access_key_id != credentials.access_key_id) {
     return refused("UnrecognizedClientException",
@@ -263,9 +278,11 @@ std::optional<ApiError> verify_signature(const web::Request& request, const Cred
   // Constant time: how many digits were right must not show.
   if (authorization->signature.size() != expected.size() ||
       CRYPTO_memcmp(authorization->signature.data(), expected.data(), expected.size()) != 0) {
-    return invalid(fmt::format("The request signature we calculated does not match the signature you provided. The key id "
-                               "is right, so the secret key is another one (the agent's key pair was made anew?), or "
-                               "something changed the request on its way; {}", kHint));
+    return invalid(
+        fmt::format("The request signature we calculated does not match the signature you provided. The key id "
+                    "is right, so the secret key is another one (the agent's key pair was made anew?), or "
+                    "something changed the request on its way; {}",
+                    kHint));
   }
   scope = authorization->scope;
   return std::nullopt;

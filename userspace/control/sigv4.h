@@ -25,8 +25,8 @@ struct CredentialScope {
 /// How far a client's clock may be off, either way.
 inline constexpr std::chrono::minutes kClockSkew{15};
 
-/// Checks the Authorization header: known key, time within kClockSkew, signature over what was received (body included).
-/// Empty when it holds (`scope` is then filled), otherwise what to answer.
+/// Checks the Authorization header: known key, time within kClockSkew, signature over what was received (body
+/// included). Empty when it holds (`scope` is then filled), otherwise what to answer.
 std::optional<ApiError> verify_signature(const web::Request& request, const Credentials& credentials, WallTime now,
                                          CredentialScope& scope);
 

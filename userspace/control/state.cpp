@@ -1,8 +1,8 @@
 #include "control/state.h"
 
-#include <strings.h>
-
 #include <charconv>
+
+#include <strings.h>
 
 namespace causeway::control {
 namespace {
@@ -26,7 +26,9 @@ Result<void> apply_flat(std::map<std::string, R>& records, std::string_view name
   return decode(*value, records[std::string(name)]);
 }
 
-std::string nested_key(std::string_view text, const std::string*) { return std::string(text); }
+std::string nested_key(std::string_view text, const std::string*) {
+  return std::string(text);
+}
 
 std::uint32_t nested_key(std::string_view text, const std::uint32_t*) {
   std::uint32_t number = 0;

@@ -1,15 +1,15 @@
 #include "store/sqlite_file.h"
 
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
-#include <filesystem>
 
 namespace causeway::store {
 
@@ -51,7 +51,8 @@ Result<Fd> lock_file(const std::string& path) {
   const auto end = std::to_chars(text, text + sizeof text, ::getpid()).ptr;
   const auto length = static_cast<std::size_t>(end - text);
   // The number only serves the message above; a full disk must not keep the agent from starting.
-  if (::ftruncate(file.get(), 0) == 0) [[maybe_unused]] const auto written = ::pwrite(file.get(), text, length, 0);
+  if (::ftruncate(file.get(), 0) == 0) [[maybe_unused]]
+    const auto written = ::pwrite(file.get(), text, length, 0);
   return file;
 }
 
@@ -65,8 +66,8 @@ Error describe(int code, const char* sqlite_message, std::string_view operation,
       break;
     case SQLITE_IOERR:
       system_code = EIO;
-      cause = fmt::format("reading or writing failed ({}, code {}); look at the disk and the kernel's log", sqlite_message,
-                          code);
+      cause = fmt::format("reading or writing failed ({}, code {}); look at the disk and the kernel's log",
+                          sqlite_message, code);
       break;
     case SQLITE_NOTADB:
       cause = "it is not a SQLite database; move it away to begin empty, or restore it from a copy";
@@ -85,9 +86,11 @@ Error describe(int code, const char* sqlite_message, std::string_view operation,
       break;
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-      cause = fmt::format("{}; the agent's user must be able to read and write the file and its directory", sqlite_message);
+      cause =
+          fmt::format("{}; the agent's user must be able to read and write the file and its directory", sqlite_message);
       break;
-    default: cause = fmt::format("{} (SQLite code {})", sqlite_message, code);
+    default:
+      cause = fmt::format("{} (SQLite code {})", sqlite_message, code);
   }
   auto error = make_error(operation, path, cause);
   error.code = system_code;

@@ -1,10 +1,10 @@
 #include "store/sqlite_store.h"
 
-#include <fmt/core.h>
-#include <sqlite3.h>
-
 #include <cerrno>
 #include <utility>
+
+#include <fmt/core.h>
+#include <sqlite3.h>
 
 #include "store/sqlite_file.h"
 
@@ -87,7 +87,9 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) 
   return store;
 }
 
-SqliteStore::~SqliteStore() { sqlite3_close(db_); }
+SqliteStore::~SqliteStore() {
+  sqlite3_close(db_);
+}
 
 Error SqliteStore::error(std::string_view operation) const {
   return describe(sqlite3_extended_errcode(db_), sqlite3_errmsg(db_), operation, path_);
@@ -205,8 +207,10 @@ Result<void> SqliteStore::write(const Transaction& transaction, Revision revisio
   for (std::size_t i = 0; i < events.size(); ++i) {
     (*log)->rewind();
     (*log)->number(revision.value).number(i).text(events[i].key);
-    if (events[i].value) (*log)->blob(*events[i].value);
-    else (*log)->null();
+    if (events[i].value)
+      (*log)->blob(*events[i].value);
+    else
+      (*log)->null();
     if ((*log)->step() != SQLITE_DONE) return error("write the store");
   }
   return {};
@@ -278,7 +282,9 @@ Result<std::uint64_t> SqliteStore::watch(Revision from, Watcher watcher) {
   return id;
 }
 
-void SqliteStore::cancel(std::uint64_t watch_id) { watchers_.erase(watch_id); }
+void SqliteStore::cancel(std::uint64_t watch_id) {
+  watchers_.erase(watch_id);
+}
 
 Result<void> SqliteStore::compact(Revision revision) {
   if (revision <= compacted_) return {};

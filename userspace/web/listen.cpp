@@ -1,14 +1,14 @@
 #include "web/listen.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fmt/core.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace causeway::web {
 namespace {
@@ -26,7 +26,8 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address, s
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return {};
   if (!S_ISSOCK(info.st_mode)) {
-    return make_error("listen on", path, "a file that is no socket stands there; move it away or set another run directory");
+    return make_error("listen on", path,
+                      "a file that is no socket stands there; move it away or set another run directory");
   }
   if (answers(address, length)) {
     return make_error("listen on", path, "another agent listens on it; stop that one or set another run directory");
@@ -45,14 +46,16 @@ Result<Fd> open_tcp_listener(const SocketAddress& address) {
   const int one = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (storage.ss_family == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0 && ::listen(fd.get(), SOMAXCONN) == 0) {
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0 &&
+      ::listen(fd.get(), SOMAXCONN) == 0) {
     return fd;
   }
   auto failed = errno_error(errno, "listen on", address.to_string());
   if (failed.code == EADDRINUSE) {
-    failed.cause += fmt::format("; `ss -ltnp sport = :{}` shows by whom; set another address for this listener under "
-                                "[listen] in causeway.toml",
-                                address.port);
+    failed.cause += fmt::format(
+        "; `ss -ltnp sport = :{}` shows by whom; set another address for this listener under "
+        "[listen] in causeway.toml",
+        address.port);
   } else if (failed.code == EADDRNOTAVAIL) {
     failed.cause += "; this host does not have that address: set one that it has under [listen] in causeway.toml";
   }

@@ -1,8 +1,8 @@
 #pragma once
 // Opening the listening sockets.
-#include <sys/types.h>
-
 #include <string>
+
+#include <sys/types.h>
 
 #include "base/fd.h"
 #include "base/ip.h"

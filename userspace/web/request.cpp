@@ -1,6 +1,6 @@
-#include <strings.h>
-
 #include <string_view>
+
+#include <strings.h>
 
 #include "web/server.h"
 

@@ -1,7 +1,7 @@
 #include "web/server.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
+#include <cerrno>
+#include <list>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,8 +9,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
-#include <list>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "web/listen.h"
@@ -40,7 +40,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 Server::Server(asio::any_io_executor executor, Handler handler, Limits limits)
     : state_(std::make_shared<State>(std::move(executor), std::move(handler), limits)) {}
 
-Server::~Server() { stop(); }
+Server::~Server() {
+  stop();
+}
 
 asio::awaitable<void> Server::State::accept(std::shared_ptr<State> self, Acceptor& acceptor) {
   asio::steady_timer pause(self->executor);
@@ -98,7 +100,9 @@ Result<void> Server::listen_unix(const std::string& path, unsigned mode) {
   return state_->add(std::move(*listener));
 }
 
-Result<void> Server::adopt(Fd listener) { return state_->add(std::move(listener)); }
+Result<void> Server::adopt(Fd listener) {
+  return state_->add(std::move(listener));
+}
 
 void Server::stop() {
   auto& state = *state_;

@@ -1,8 +1,6 @@
 #pragma once
 // A small HTTP/1.1 server for the agent's own interfaces (AWS API, admin, agent.sock), over Beast. The proxy's data
 // path does not use it.
-#include <boost/asio/any_io_executor.hpp>
-
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -10,6 +8,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "base/fd.h"
 #include "base/ip.h"
@@ -32,7 +32,7 @@ struct Request {
 
   /// The first header of that name (any case), or "".
   std::string_view header(std::string_view name) const;
-  std::string_view path() const;   ///< target up to '?', not decoded
+  std::string_view path() const;  ///< target up to '?', not decoded
   /// A decoded query parameter, or "".
   std::string query(std::string_view name) const;
 };
@@ -56,8 +56,8 @@ struct Limits {
   std::chrono::seconds idle_timeout{60};
 };
 
-/// Malformed or oversized input is answered with 400, 413 or 431 and the connection closed. Single-threaded: all calls and
-/// callbacks on the executor given.
+/// Malformed or oversized input is answered with 400, 413 or 431 and the connection closed. Single-threaded: all calls
+/// and callbacks on the executor given.
 class Server {
  public:
   Server(boost::asio::any_io_executor executor, Handler handler, Limits limits = {});

@@ -1,9 +1,6 @@
 #include "web/session.h"
 
-#include <fmt/core.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include <optional>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -14,7 +11,10 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <optional>
+#include <fmt/core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 namespace causeway::web {
 namespace asio = boost::asio;
@@ -65,7 +65,8 @@ Request to_request(const http::request<http::string_body>& message, const ucred&
   Request request;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
-  for (const auto& field : message) request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
+  for (const auto& field : message)
+    request.headers.push_back({std::string(field.name_string()), std::string(field.value())});
   request.body = message.body();
   request.peer_uid = peer.uid;
   request.peer_pid = peer.pid;
@@ -158,9 +159,9 @@ class Session : public std::enable_shared_from_this<Session> {
     auto response = co_await answer(to_request(message, peer_));
     if (!response) co_return false;
     const bool keep_alive = message.keep_alive() && !sessions_->stopped;
-    const bool written = co_await write(to_message(std::move(*response), message.version(), keep_alive,
-                                                   message.method() == http::verb::head));
-    co_return written && keep_alive;
+    const bool written = co_await write(
+        to_message(std::move(*response), message.version(), keep_alive, message.method() == http::verb::head));
+    co_return written&& keep_alive;
   }
 
   /// False: the connection ends (the reason was answered where there was one to give).

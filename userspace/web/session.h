@@ -1,9 +1,10 @@
 #pragma once
 // One connection of the server: requests one after another.
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <memory>
 #include <set>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 
 #include "web/server.h"
 

@@ -1,14 +1,14 @@
 // The unmodified clients against the API over HTTP: Debian's aws, and the botocore that it brings.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <cstdio>
 #include <fstream>
 #include <optional>
 #include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "api_world.h"
 
@@ -37,9 +37,11 @@ class ApiClients : public ApiTest {
   }
   /// Standard output and error of a shell command with the client's environment; `status` gets its exit status.
   std::string shell(const std::string& command, int& status, const Credentials& keys = kKeys) const {
-    const std::string environment = "env -i PATH=/usr/bin:/bin HOME=" + directory_.path() + " AWS_ACCESS_KEY_ID=" + keys.access_key_id +
-                                    " AWS_SECRET_ACCESS_KEY=" + keys.secret_access_key +
-                                    " AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1 AWS_PAGER= PORT=" + port_ + " ";
+    const std::string environment =
+        "env -i PATH=/usr/bin:/bin HOME=" + directory_.path() + " AWS_ACCESS_KEY_ID=" + keys.access_key_id +
+        " AWS_SECRET_ACCESS_KEY=" + keys.secret_access_key +
+        " AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1 AWS_PAGER= PORT=" + port_ +
+        " ";
     FILE* output = ::popen((environment + command + " 2>&1").c_str(), "r");
     if (output == nullptr) return "popen failed";
     std::string text;
@@ -50,7 +52,8 @@ class ApiClients : public ApiTest {
   }
   json::object aws(const std::string& arguments) const {
     int status = 0;
-    const auto text = shell("/usr/bin/aws --endpoint-url http://127.0.0.1:" + port_ + " servicediscovery " + arguments, status);
+    const auto text =
+        shell("/usr/bin/aws --endpoint-url http://127.0.0.1:" + port_ + " servicediscovery " + arguments, status);
     EXPECT_EQ(status, 0) << arguments << "\n" << text;
     boost::system::error_code ec;
     const auto value = json::parse(text, ec);
@@ -70,12 +73,15 @@ TEST_F(ApiClients, AwsPlaysTheExample) {
   const auto operation = aws("get-operation --operation-id " + str(created.at("OperationId")));
   ASSERT_EQ(operation.at("Operation").at("Status"), "SUCCESS");
   const auto space = str(operation.at("Operation").at("Targets").at("NAMESPACE"));
-  const auto service = aws("create-service --name user-service --namespace-id " + space + " --dns-config 'NamespaceId=" + space +
-                           ",RoutingPolicy=MULTIVALUE,DnsRecords=[{Type=A,TTL=10}]' --health-check-custom-config FailureThreshold=1");
+  const auto service =
+      aws("create-service --name user-service --namespace-id " + space + " --dns-config 'NamespaceId=" + space +
+          ",RoutingPolicy=MULTIVALUE,DnsRecords=[{Type=A,TTL=10}]' --health-check-custom-config FailureThreshold=1");
   ASSERT_EQ(service.at("Service").at("DnsConfig").at("DnsRecords").at(0).at("TTL"), 10);
   const auto id = str(service.at("Service").at("Id"));
-  aws("register-instance --service-id " + id + " --instance-id i-1 --attributes AWS_INSTANCE_IPV4=10.0.0.1,AWS_INSTANCE_PORT=3000");
-  EXPECT_EQ(aws("list-instances --service-id " + id).at("Instances").at(0).at("Attributes").at("AWS_INSTANCE_PORT"), "3000");
+  aws("register-instance --service-id " + id +
+      " --instance-id i-1 --attributes AWS_INSTANCE_IPV4=10.0.0.1,AWS_INSTANCE_PORT=3000");
+  EXPECT_EQ(aws("list-instances --service-id " + id).at("Instances").at(0).at("Attributes").at("AWS_INSTANCE_PORT"),
+            "3000");
   EXPECT_EQ(aws("list-services").at("Services").at(0).at("InstanceCount"), 1);
 }
 

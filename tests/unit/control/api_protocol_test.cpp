@@ -1,10 +1,10 @@
 // The protocol around the operations: targets, bodies, errors, key pair.
+#include <fstream>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
-#include <fstream>
 
 #include "api_world.h"
 
@@ -28,7 +28,8 @@ TEST_F(ApiProtocol, AnswersAwsJson) {
   EXPECT_EQ(answer.raw.content_type, "application/x-amz-json-1.1");
   ASSERT_FALSE(answer.raw.headers.empty());
   EXPECT_EQ(answer.raw.headers.at(0).name, "x-amzn-RequestId");
-  EXPECT_THAT(answer.raw.headers.at(0).value, testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
+  EXPECT_THAT(answer.raw.headers.at(0).value,
+              testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
   EXPECT_EQ(answer.raw.body, R"({"Namespaces":[]})");
   EXPECT_NE(call("ListNamespaces", "{}").raw.headers.at(0).value, answer.raw.headers.at(0).value);
 }
@@ -55,8 +56,16 @@ TEST_F(ApiProtocol, RefusesUnknownOperations) {
 }
 
 TEST_F(ApiProtocol, RefusesHostileJson) {
-  const std::string bodies[] = {"{", "nonsense", "[]", "\"x\"", "{\"a\":1}}", "{\"a\":\"\xff\xfe\"}", "{\"Name\":\"a\",}",
-                                std::string(200000, '['), std::string("{\"a\":\0}", 7), "{\"a\":1e}"};
+  const std::string bodies[] = {"{",
+                                "nonsense",
+                                "[]",
+                                "\"x\"",
+                                "{\"a\":1}}",
+                                "{\"a\":\"\xff\xfe\"}",
+                                "{\"Name\":\"a\",}",
+                                std::string(200000, '['),
+                                std::string("{\"a\":\0}", 7),
+                                "{\"a\":1e}"};
   for (const auto& body : bodies) {
     const auto answer = call_raw("CreateHttpNamespace", body);
     EXPECT_EQ(answer.status, 400u) << body.substr(0, 40);
@@ -64,13 +73,15 @@ TEST_F(ApiProtocol, RefusesHostileJson) {
   }
   std::string deep = "{\"Name\":";
   for (int i = 0; i < 30; ++i) deep += "{\"a\":";
-  EXPECT_THAT(call_raw("CreateHttpNamespace", deep + "1" + std::string(31, '}')).message(), HasSubstr("deeper than 24 levels"));
+  EXPECT_THAT(call_raw("CreateHttpNamespace", deep + "1" + std::string(31, '}')).message(),
+              HasSubstr("deeper than 24 levels"));
   EXPECT_EQ(call_raw("ListNamespaces", "").status, 200u);
   EXPECT_EQ(store_->revision(), Revision(0));
 }
 
 TEST_F(ApiProtocol, IgnoresUnknownMembersAndNulls) {
-  const auto answer = call("CreateHttpNamespace", "{'Name':'a','Colour':{'deep':[1,2]},'Description':null,'Tags':null}");
+  const auto answer =
+      call("CreateHttpNamespace", "{'Name':'a','Colour':{'deep':[1,2]},'Description':null,'Tags':null}");
   EXPECT_EQ(answer.status, 200u) << answer.raw.body;
 }
 
@@ -126,7 +137,8 @@ TEST_F(KeyPair, RefusesWhatOthersCouldRead) {
 }
 
 TEST_F(KeyPair, RefusesWhatIsBroken) {
-  for (const char* text : {"", "{", "[]", "{}", R"({"AccessKeyId":"AKIAAAAAAAAAAAAAAAAA"})", R"({"AccessKeyId":7,"SecretAccessKey":[]})"}) {
+  for (const char* text : {"", "{", "[]", "{}", R"({"AccessKeyId":"AKIAAAAAAAAAAAAAAAAA"})",
+                           R"({"AccessKeyId":7,"SecretAccessKey":[]})"}) {
     write(text);
     EXPECT_THAT(failure(), AllOf(HasSubstr("restore it, or remove it"), HasSubstr(path_))) << text;
   }

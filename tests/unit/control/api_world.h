@@ -1,15 +1,14 @@
 #pragma once
 // The API as a client meets it: signed requests into the handler, on a real store in a directory of its own.
-#include <gtest/gtest.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-
 #include <algorithm>
 #include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
 
 #include "../store/temporary_directory.h"
 #include "control/api.h"
@@ -51,9 +50,10 @@ inline void sign(web::Request& request, const Credentials& keys, WallTime at, co
   const CredentialScope scope{keys.access_key_id, time.substr(0, 8), region, service};
   std::string joined;
   for (const auto& name : names) joined += (joined.empty() ? "" : ";") + name;
-  request.headers.push_back({"Authorization", "AWS4-HMAC-SHA256 Credential=" + keys.access_key_id + "/" + scope.text() +
-                                                  ", SignedHeaders=" + joined + ", Signature=" +
-                                                  signature(keys.secret_access_key, scope, time, canonical_request(request, names))});
+  request.headers.push_back(
+      {"Authorization",
+       "AWS4-HMAC-SHA256 Credential=" + keys.access_key_id + "/" + scope.text() + ", SignedHeaders=" + joined +
+           ", Signature=" + signature(keys.secret_access_key, scope, time, canonical_request(request, names))});
 }
 
 struct Answer {
@@ -96,7 +96,8 @@ class ApiTest : public testing::Test {
     web::Request request;
     request.method = "POST";
     request.target = "/";
-    request.headers = {{"Host", "127.0.0.1:7070"}, {"Content-Type", "application/x-amz-json-1.1"}, {"X-Amz-Target", target}};
+    request.headers = {
+        {"Host", "127.0.0.1:7070"}, {"Content-Type", "application/x-amz-json-1.1"}, {"X-Amz-Target", target}};
     request.body = std::move(body);
     return request;
   }

@@ -26,7 +26,9 @@ class FaultyStore final : public store::Store {
     if (before_commit) std::exchange(before_commit, nullptr)();
     return real_.commit(transaction);
   }
-  Result<std::uint64_t> watch(Revision from, store::Watcher watcher) override { return real_.watch(from, std::move(watcher)); }
+  Result<std::uint64_t> watch(Revision from, store::Watcher watcher) override {
+    return real_.watch(from, std::move(watcher));
+  }
   void cancel(std::uint64_t id) override { real_.cancel(id); }
   Result<void> compact(Revision revision) override { return real_.compact(revision); }
 
@@ -186,7 +188,11 @@ TEST_F(ControllerTest, CallbacksMayChangeThingsThemselves) {
 }
 
 TEST_F(ControllerTest, AThrowingHandlerAnswers500) {
-  const auto refused = controller_->run([](Call&, const json::object& input) -> ApiResult { return {input.at("absent").as_object(), {}}; }, {});
+  const auto refused = controller_->run(
+      [](Call&, const json::object& input) -> ApiResult {
+        return {input.at("absent").as_object(), {}};
+      },
+      {});
   ASSERT_TRUE(refused.error);
   EXPECT_EQ(refused.error->status, 500u);
   operation_of(run("CreateHttpNamespace", "{'Name':'a'}"));

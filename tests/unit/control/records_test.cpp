@@ -20,8 +20,17 @@ std::string again(const R& record) {
 }
 
 TEST(Records, ComeBackAsTheyWere) {
-  NamespaceRecord space{.id = "ns-1", .arn = "arn", .name = "a.b", .dns = true, .vpc = "vpc", .description = "\xc3\xa9\"\n",
-                        .creator_request_id = "c", .soa_ttl = 30, .created = 1700000000.125, .tags = {{"k", ""}}, .number = NamespaceNumber(7)};
+  NamespaceRecord space{.id = "ns-1",
+                        .arn = "arn",
+                        .name = "a.b",
+                        .dns = true,
+                        .vpc = "vpc",
+                        .description = "\xc3\xa9\"\n",
+                        .creator_request_id = "c",
+                        .soa_ttl = 30,
+                        .created = 1700000000.125,
+                        .tags = {{"k", ""}},
+                        .number = NamespaceNumber(7)};
   EXPECT_EQ(again(space), encode(space));
   NamespaceRecord read;
   ASSERT_TRUE(decode(encode(space), read));
@@ -116,7 +125,9 @@ TEST(Records, NameTheMemberThatIsWrong) {
   }
 }
 
-store::Event put(const auto& record, std::uint64_t revision) { return {key_of(record), encode(record), Revision(revision)}; }
+store::Event put(const auto& record, std::uint64_t revision) {
+  return {key_of(record), encode(record), Revision(revision)};
+}
 
 TEST(State, FollowsEvents) {
   State state;
@@ -134,8 +145,12 @@ TEST(State, FollowsEvents) {
   service.id = "srv-1";
   service.name = "Web";
   service.namespace_id = "ns-1";
-  ASSERT_TRUE(state.apply({put(instance, 3), put(definition, 3), put(space, 3), put(service, 3),
-                           {"/counters/endpoint", "17", Revision(3)}, {"/from-a-newer-agent", "?", Revision(3)}}));
+  ASSERT_TRUE(state.apply({put(instance, 3),
+                           put(definition, 3),
+                           put(space, 3),
+                           put(service, 3),
+                           {"/counters/endpoint", "17", Revision(3)},
+                           {"/from-a-newer-agent", "?", Revision(3)}}));
   EXPECT_EQ(state.revision(), Revision(3));
   EXPECT_EQ(state.instances.at("srv-1").at("a/b").id, "a/b");
   EXPECT_EQ(state.task_definitions.at("f").at(12).revision, 12u);

@@ -19,7 +19,9 @@ class SdInstances : public ApiTest {
   std::string registration(const std::string& attributes, const std::string& id = "i-1") const {
     return "{'ServiceId':'" + web_ + "','InstanceId':'" + id + "','Attributes':" + attributes + "}";
   }
-  json::object discover(const std::string& more = "") { return ok("DiscoverInstances", "{'NamespaceName':'myapp.local','ServiceName':'web'" + more + "}"); }
+  json::object discover(const std::string& more = "") {
+    return ok("DiscoverInstances", "{'NamespaceName':'myapp.local','ServiceName':'web'" + more + "}");
+  }
   std::vector<std::string> found(const std::string& more = "") {
     std::vector<std::string> ids;
     const auto answer = discover(more);
@@ -29,13 +31,15 @@ class SdInstances : public ApiTest {
   }
   std::int64_t revision() { return discover().at("InstancesRevision").as_int64(); }
   void health(const std::string& id, const std::string& status) {
-    ok("UpdateInstanceCustomHealthStatus", "{'ServiceId':'" + web_ + "','InstanceId':'" + id + "','Status':'" + status + "'}");
+    ok("UpdateInstanceCustomHealthStatus",
+       "{'ServiceId':'" + web_ + "','InstanceId':'" + id + "','Status':'" + status + "'}");
   }
 };
 
 TEST_F(SdInstances, AreRegisteredUpdatedAndDeregistered) {
   const auto before = revision();
-  const auto operation = register_instance(web_, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'3000','zone':'a b'}");
+  const auto operation =
+      register_instance(web_, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'3000','zone':'a b'}");
   EXPECT_EQ(revision(), before + 1);
   EXPECT_EQ(status_of(operation), "PENDING");
   controller_->acknowledged(controller_->snapshot()->revision);
@@ -47,7 +51,8 @@ TEST_F(SdInstances, AreRegisteredUpdatedAndDeregistered) {
   EXPECT_EQ(ok("GetInstance", of("i-1")).at("Instance").at("Attributes").at("zone"), "a b");
 
   register_instance(web_, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.2'}");
-  EXPECT_EQ(json::serialize(ok("GetInstance", of("i-1")).at("Instance").at("Attributes")), quoted("{'AWS_INSTANCE_IPV4':'10.0.0.2'}"));
+  EXPECT_EQ(json::serialize(ok("GetInstance", of("i-1")).at("Instance").at("Attributes")),
+            quoted("{'AWS_INSTANCE_IPV4':'10.0.0.2'}"));
   EXPECT_EQ(controller_->state().instances.at(web_).at("i-1").number, number) << "the same endpoint, updated";
   EXPECT_EQ(revision(), before + 2);
   EXPECT_EQ(ok("GetService", "{'Id':'" + web_ + "'}").at("Service").at("InstanceCount"), 1);
@@ -62,7 +67,8 @@ TEST_F(SdInstances, AreRegisteredUpdatedAndDeregistered) {
 }
 
 TEST_F(SdInstances, ARequestSentTwiceIsOneOperation) {
-  const auto input = "{'ServiceId':'" + web_ + "','InstanceId':'i','CreatorRequestId':'c','Attributes':{'AWS_INSTANCE_IPV4':'10.0.0.1'}}";
+  const auto input = "{'ServiceId':'" + web_ +
+                     "','InstanceId':'i','CreatorRequestId':'c','Attributes':{'AWS_INSTANCE_IPV4':'10.0.0.1'}}";
   const auto first = ok("RegisterInstance", input);
   const auto at = store_->revision();
   EXPECT_EQ(ok("RegisterInstance", input), first);
@@ -83,12 +89,15 @@ TEST_F(SdInstances, BadInputIsNamed) {
       {registration("{'AWS_INSTANCE_IPV4':'0.0.0.0'}"), "no host's address"},
       {registration("{'AWS_INSTANCE_IPV4':'224.0.0.1'}"), "multicast"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'100::5'}"), "100::/64, the range"},
-      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'::ffff:10.0.0.1'}"), "give it as AWS_INSTANCE_IPV4"},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'::ffff:10.0.0.1'}"),
+       "give it as AWS_INSTANCE_IPV4"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'10.0.0.1'}"), "must be an IPv6 address"},
-      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'0'}"), "AWS_INSTANCE_PORT must be 1 to 65535, got \"0\""},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'0'}"),
+       "AWS_INSTANCE_PORT must be 1 to 65535, got \"0\""},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'65536'}"), "AWS_INSTANCE_PORT must be"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'80x'}"), "AWS_INSTANCE_PORT must be"},
-      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INIT_HEALTH_STATUS':'SICK'}"), "must be HEALTHY or UNHEALTHY"},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INIT_HEALTH_STATUS':'SICK'}"),
+       "must be HEALTHY or UNHEALTHY"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_ALIAS_DNS_NAME':'x'}"), "Elastic Load Balancer"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_EC2_INSTANCE_ID':'i-1'}"), "needs EC2"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_CNAME':'a b'}"), "must be a DNS name"},
@@ -98,18 +107,27 @@ TEST_F(SdInstances, BadInputIsNamed) {
       {registration("{'a b':'c'}"), "Attributes key must be visible ASCII"},
       {registration("['a']"), "Attributes must be a map"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1'}", "i 1"), "InstanceId must be letters, digits and _/:.@-"},
-      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1'}", std::string(65, 'i')), "InstanceId must have 1 to 64 characters, has 65"},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1'}", std::string(65, 'i')),
+       "InstanceId must have 1 to 64 characters, has 65"},
   };
   for (const auto& [input, expected] : cases) {
-    EXPECT_THAT(refused("RegisterInstance", input), AllOf(StartsWith("400 InvalidInput: "), HasSubstr(expected))) << input.substr(0, 200);
+    EXPECT_THAT(refused("RegisterInstance", input), AllOf(StartsWith("400 InvalidInput: "), HasSubstr(expected)))
+        << input.substr(0, 200);
   }
-  EXPECT_THAT(refused("RegisterInstance", "{'ServiceId':'srv-absent','InstanceId':'i','Attributes':{}}"), StartsWith("404 ServiceNotFound: "));
+  EXPECT_THAT(refused("RegisterInstance", "{'ServiceId':'srv-absent','InstanceId':'i','Attributes':{}}"),
+              StartsWith("404 ServiceNotFound: "));
   const auto srv = make_service(space_, "srv", ",'DnsConfig':{'DnsRecords':[{'Type':'SRV','TTL':1}]}");
-  const auto in_srv = [&](const std::string& attributes) { return "{'ServiceId':'" + srv + "','InstanceId':'i','Attributes':" + attributes + "}"; };
-  EXPECT_THAT(refused("RegisterInstance", in_srv("{'AWS_INSTANCE_IPV4':'10.0.0.1'}")), HasSubstr("AWS_INSTANCE_PORT is required"));
-  EXPECT_THAT(refused("RegisterInstance", in_srv("{'AWS_INSTANCE_PORT':'1'}")), HasSubstr("AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6 is required"));
-  EXPECT_THAT(refused("RegisterInstance", in_srv("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'1','AWS_INIT_HEALTH_STATUS':'HEALTHY'}")),
-              HasSubstr("made without HealthCheckCustomConfig"));
+  const auto in_srv = [&](const std::string& attributes) {
+    return "{'ServiceId':'" + srv + "','InstanceId':'i','Attributes':" + attributes + "}";
+  };
+  EXPECT_THAT(refused("RegisterInstance", in_srv("{'AWS_INSTANCE_IPV4':'10.0.0.1'}")),
+              HasSubstr("AWS_INSTANCE_PORT is required"));
+  EXPECT_THAT(refused("RegisterInstance", in_srv("{'AWS_INSTANCE_PORT':'1'}")),
+              HasSubstr("AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6 is required"));
+  EXPECT_THAT(
+      refused("RegisterInstance",
+              in_srv("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'1','AWS_INIT_HEALTH_STATUS':'HEALTHY'}")),
+      HasSubstr("made without HealthCheckCustomConfig"));
   const auto free = make_service(make_namespace("plain", false), "free");
   register_instance(free, "any", "{'url':'https://example.com'}");
 }
@@ -128,7 +146,8 @@ TEST_F(SdInstances, OfTasksAreTheTasksOwn) {
   EXPECT_THAT(refused("RegisterInstance", registration("{'AWS_INSTANCE_IPV4':'10.0.0.1'}", "0123456789abcdef")),
               AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("aws ecs stop-task")));
   EXPECT_THAT(refused("DeregisterInstance", of("0123456789abcdef")), StartsWith("409 ResourceInUse: "));
-  EXPECT_EQ(discover(",'HealthStatus':'ALL'").at("Instances").at(0).at("HealthStatus"), "UNHEALTHY") << "its port does not listen yet";
+  EXPECT_EQ(discover(",'HealthStatus':'ALL'").at("Instances").at(0).at("HealthStatus"), "UNHEALTHY")
+      << "its port does not listen yet";
 }
 
 TEST_F(SdInstances, AreListedByPageWithSlashesInIds) {
@@ -136,14 +155,17 @@ TEST_F(SdInstances, AreListedByPageWithSlashesInIds) {
   std::set<std::string> seen;
   std::string token;
   do {
-    const auto page = ok("ListInstances", "{'ServiceId':'" + web_ + "','MaxResults':10" + (token.empty() ? "" : ",'NextToken':'" + token + "'") + "}");
+    const auto page = ok("ListInstances", "{'ServiceId':'" + web_ + "','MaxResults':10" +
+                                              (token.empty() ? "" : ",'NextToken':'" + token + "'") + "}");
     for (const auto& item : page.at("Instances").as_array()) seen.insert(str(item.at("Id")));
     token = page.contains("NextToken") ? str(page.at("NextToken")) : "";
     // Records that come and go between two pages spoil nothing.
     if (seen.size() == 10) ok("DeregisterInstance", of(*seen.rbegin()));
   } while (!token.empty());
   EXPECT_EQ(seen.size(), 25u);
-  EXPECT_EQ(ok("ListInstances", "{'ServiceId':'" + make_service(space_, "empty") + "'}").at("Instances").as_array().size(), 0u);
+  EXPECT_EQ(
+      ok("ListInstances", "{'ServiceId':'" + make_service(space_, "empty") + "'}").at("Instances").as_array().size(),
+      0u);
 }
 
 TEST_F(SdInstances, AreDiscoveredByAttributes) {
@@ -154,7 +176,8 @@ TEST_F(SdInstances, AreDiscoveredByAttributes) {
   EXPECT_THAT(found(",'QueryParameters':{'zone':'a'}"), testing::ElementsAre("a1", "a2"));
   EXPECT_THAT(found(",'QueryParameters':{'zone':'a','v':'3'}"), testing::IsEmpty());
   EXPECT_THAT(found(",'QueryParameters':{'zone':'a'},'OptionalParameters':{'v':'2'}"), testing::ElementsAre("a2"));
-  EXPECT_THAT(found(",'QueryParameters':{'zone':'b'},'OptionalParameters':{'v':'2'}"), testing::ElementsAre("b1")) << "opportunistic";
+  EXPECT_THAT(found(",'QueryParameters':{'zone':'b'},'OptionalParameters':{'v':'2'}"), testing::ElementsAre("b1"))
+      << "opportunistic";
   EXPECT_EQ(found(",'MaxResults':2").size(), 2u);
   const auto one = discover(",'QueryParameters':{'v':'2'}").at("Instances").at(0).as_object();
   EXPECT_EQ(one.at("NamespaceName"), "myapp.local");
@@ -164,9 +187,13 @@ TEST_F(SdInstances, AreDiscoveredByAttributes) {
   std::set<std::string> orders;
   for (int i = 0; i < 60; ++i) orders.insert(json::serialize(discover().at("Instances")));
   EXPECT_EQ(orders.size(), 6u) << "the order is random";
-  EXPECT_THAT(refused("DiscoverInstances", "{'NamespaceName':'absent','ServiceName':'web'}"), StartsWith("404 NamespaceNotFound: "));
-  EXPECT_THAT(refused("DiscoverInstances", "{'NamespaceName':'myapp.local','ServiceName':'absent'}"), StartsWith("404 ServiceNotFound: "));
-  EXPECT_EQ(ok("DiscoverInstancesRevision", "{'NamespaceName':'MYAPP.local','ServiceName':'WEB'}").at("InstancesRevision"), revision());
+  EXPECT_THAT(refused("DiscoverInstances", "{'NamespaceName':'absent','ServiceName':'web'}"),
+              StartsWith("404 NamespaceNotFound: "));
+  EXPECT_THAT(refused("DiscoverInstances", "{'NamespaceName':'myapp.local','ServiceName':'absent'}"),
+              StartsWith("404 ServiceNotFound: "));
+  EXPECT_EQ(
+      ok("DiscoverInstancesRevision", "{'NamespaceName':'MYAPP.local','ServiceName':'WEB'}").at("InstancesRevision"),
+      revision());
 }
 
 TEST_F(SdInstances, AreDiscoveredByHealth) {
@@ -182,15 +209,21 @@ TEST_F(SdInstances, AreDiscoveredByHealth) {
   EXPECT_THAT(found(",'HealthStatus':'HEALTHY_OR_ELSE_ALL'"), testing::ElementsAre("down", "up")) << "fails open";
   health("down", "HEALTHY");
   EXPECT_EQ(revision(), at) << "health does not raise the revision";
-  EXPECT_EQ(json::serialize(ok("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "'}").at("Status")), quoted("{'down':'HEALTHY','up':'UNHEALTHY'}"));
-  EXPECT_EQ(json::serialize(ok("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "','Instances':['up']}").at("Status")), quoted("{'up':'UNHEALTHY'}"));
+  EXPECT_EQ(json::serialize(ok("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "'}").at("Status")),
+            quoted("{'down':'HEALTHY','up':'UNHEALTHY'}"));
+  EXPECT_EQ(
+      json::serialize(ok("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "','Instances':['up']}").at("Status")),
+      quoted("{'up':'UNHEALTHY'}"));
   register_instance(web_, "up", "{'AWS_INSTANCE_IPV4':'10.0.0.9','AWS_INIT_HEALTH_STATUS':'HEALTHY'}");
-  EXPECT_THAT(found(",'HealthStatus':'HEALTHY'"), testing::ElementsAre("down")) << "an update keeps the health set since";
+  EXPECT_THAT(found(",'HealthStatus':'HEALTHY'"), testing::ElementsAre("down"))
+      << "an update keeps the health set since";
 
-  EXPECT_THAT(refused("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "','Instances':['absent']}"), StartsWith("404 InstanceNotFound: "));
+  EXPECT_THAT(refused("GetInstancesHealthStatus", "{'ServiceId':'" + web_ + "','Instances':['absent']}"),
+              StartsWith("404 InstanceNotFound: "));
   const auto unchecked = make_service(space_, "unchecked");
   register_instance(unchecked, "i", "{'x':'y'}");
-  EXPECT_THAT(refused("UpdateInstanceCustomHealthStatus", "{'ServiceId':'" + unchecked + "','InstanceId':'i','Status':'HEALTHY'}"),
+  EXPECT_THAT(refused("UpdateInstanceCustomHealthStatus",
+                      "{'ServiceId':'" + unchecked + "','InstanceId':'i','Status':'HEALTHY'}"),
               StartsWith("404 CustomHealthNotFound: "));
   EXPECT_EQ(ok("GetInstancesHealthStatus", "{'ServiceId':'" + unchecked + "'}").at("Status").at("i"), "UNKNOWN");
 }

@@ -24,7 +24,8 @@ class SdNamespaces : public ApiTest {
 TEST_F(SdNamespaces, AreMadeAndShown) {
   const auto operation = str(ok("CreatePrivateDnsNamespace",
                                 "{'Name':'myapp.local','Vpc':'vpc-abc123','Description':'d','CreatorRequestId':'c-1',"
-                                "'Properties':{'DnsProperties':{'SOA':{'TTL':60}}},'Tags':[{'Key':'k','Value':'v'}]}").at("OperationId"));
+                                "'Properties':{'DnsProperties':{'SOA':{'TTL':60}}},'Tags':[{'Key':'k','Value':'v'}]}")
+                                 .at("OperationId"));
   EXPECT_EQ(status_of(operation), "PENDING");
   controller_->acknowledged(controller_->snapshot()->revision);
   const auto done = ok("GetOperation", "{'OperationId':'" + operation + "'}").at("Operation").as_object();
@@ -74,10 +75,13 @@ TEST_F(SdNamespaces, BadInputIsNamed) {
       {"{'Name':'a','Vpc':'v','Properties':{'DnsProperties':{'SOA':{'TTL':-1}}}}",
        "Properties.DnsProperties.SOA.TTL must be an integer from 0 to 2147483647, got -1"},
       {"{'Name':'a','Vpc':'v','Properties':{'DnsProperties':{'SOA':{'TTL':1.5}}}}", "must be an integer, got 1.5E0"},
-      {"{'Name':'a','Vpc':'v','Properties':{'DnsProperties':{'SOA':{'TTL':18446744073709551615}}}}", "must be an integer from 0"},
+      {"{'Name':'a','Vpc':'v','Properties':{'DnsProperties':{'SOA':{'TTL':18446744073709551615}}}}",
+       "must be an integer from 0"},
   };
   for (const auto& [input, expected] : cases) {
-    EXPECT_THAT(refused("CreatePrivateDnsNamespace", input), AllOf(StartsWith("400 InvalidInput: "), HasSubstr(expected))) << input;
+    EXPECT_THAT(refused("CreatePrivateDnsNamespace", input),
+                AllOf(StartsWith("400 InvalidInput: "), HasSubstr(expected)))
+        << input;
   }
   EXPECT_THAT(refused("CreateHttpNamespace", "{'Name':'arn:x'}"), HasSubstr("does not start with arn:"));
 }
@@ -86,21 +90,29 @@ TEST_F(SdNamespaces, AreListedByFilterAndPage) {
   for (const char* name : {"app.one", "app.two", "other"}) make_namespace(name);
   make_namespace("app.http", false);
   EXPECT_THAT(listed("{}"), testing::ElementsAre("app.http", "app.one", "app.two", "other"));
-  EXPECT_THAT(listed("{'Filters':[{'Name':'TYPE','Values':['HTTP'],'Condition':'EQ'}]}"), testing::ElementsAre("app.http"));
+  EXPECT_THAT(listed("{'Filters':[{'Name':'TYPE','Values':['HTTP'],'Condition':'EQ'}]}"),
+              testing::ElementsAre("app.http"));
   EXPECT_THAT(listed("{'Filters':[{'Name':'NAME','Values':['other']}]}"), testing::ElementsAre("other"));
-  EXPECT_THAT(listed("{'Filters':[{'Name':'NAME','Values':['app.'],'Condition':'BEGINS_WITH'},{'Name':'TYPE','Values':['DNS_PRIVATE']}]}"),
+  EXPECT_THAT(listed("{'Filters':[{'Name':'NAME','Values':['app.'],'Condition':'BEGINS_WITH'},{'Name':'TYPE','Values':["
+                     "'DNS_PRIVATE']}]}"),
               testing::ElementsAre("app.one", "app.two"));
-  EXPECT_THAT(listed("{'Filters':[{'Name':'HTTP_NAME','Values':['app.o'],'Condition':'BEGINS_WITH'}]}"), testing::ElementsAre("app.one"));
-  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'COLOUR','Values':['x']}]}"), HasSubstr("Name must be one of TYPE, NAME"));
-  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x'],'Condition':'IN'}]}"), HasSubstr("does not go with"));
-  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x','y']}]}"), HasSubstr("takes one value, got 2"));
-  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x'],'Condition':'LIKE'}]}"), HasSubstr("one of EQ, IN"));
+  EXPECT_THAT(listed("{'Filters':[{'Name':'HTTP_NAME','Values':['app.o'],'Condition':'BEGINS_WITH'}]}"),
+              testing::ElementsAre("app.one"));
+  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'COLOUR','Values':['x']}]}"),
+              HasSubstr("Name must be one of TYPE, NAME"));
+  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x'],'Condition':'IN'}]}"),
+              HasSubstr("does not go with"));
+  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x','y']}]}"),
+              HasSubstr("takes one value, got 2"));
+  EXPECT_THAT(refused("ListNamespaces", "{'Filters':[{'Name':'NAME','Values':['x'],'Condition':'LIKE'}]}"),
+              HasSubstr("one of EQ, IN"));
 
   std::set<std::string> seen;
   std::string token;
   int pages = 0;
   do {
-    const auto page = ok("ListNamespaces", "{'MaxResults':3" + (token.empty() ? "" : ",'NextToken':'" + token + "'") + "}");
+    const auto page =
+        ok("ListNamespaces", "{'MaxResults':3" + (token.empty() ? "" : ",'NextToken':'" + token + "'") + "}");
     for (const auto& item : page.at("Namespaces").as_array()) EXPECT_TRUE(seen.insert(str(item.at("Name"))).second);
     token = page.contains("NextToken") ? str(page.at("NextToken")) : "";
     ++pages;
@@ -109,17 +121,22 @@ TEST_F(SdNamespaces, AreListedByFilterAndPage) {
   EXPECT_EQ(pages, 2);
   EXPECT_FALSE(ok("ListNamespaces", "{'MaxResults':4}").contains("NextToken")) << "nothing follows";
   for (const char* bad : {"x", "k-", "k-6", "k-zz"}) {
-    EXPECT_THAT(refused("ListNamespaces", std::string("{'NextToken':'") + bad + "'}"), HasSubstr("NextToken is not one")) << bad;
+    EXPECT_THAT(refused("ListNamespaces", std::string("{'NextToken':'") + bad + "'}"),
+                HasSubstr("NextToken is not one"))
+        << bad;
   }
-  EXPECT_THAT(refused("ListNamespaces", "{'MaxResults':0}"), HasSubstr("MaxResults must be an integer from 1 to 100, got 0"));
+  EXPECT_THAT(refused("ListNamespaces", "{'MaxResults':0}"),
+              HasSubstr("MaxResults must be an integer from 1 to 100, got 0"));
   EXPECT_THAT(refused("ListNamespaces", "{'MaxResults':101}"), HasSubstr("got 101"));
-  EXPECT_THAT(refused("ListNamespaces", "{'MaxResults':'ten'}"), HasSubstr("MaxResults must be an integer, got \"ten\""));
+  EXPECT_THAT(refused("ListNamespaces", "{'MaxResults':'ten'}"),
+              HasSubstr("MaxResults must be an integer, got \"ten\""));
 }
 
 TEST_F(SdNamespaces, AreDeletedWhenEmpty) {
   const auto id = make_namespace("myapp.local");
   const auto service = make_service(id, "web");
-  EXPECT_THAT(refused("DeleteNamespace", "{'Id':'" + id + "'}"), AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("service \"web\"")));
+  EXPECT_THAT(refused("DeleteNamespace", "{'Id':'" + id + "'}"),
+              AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("service \"web\"")));
   EXPECT_EQ(ok("GetNamespace", "{'Id':'" + id + "'}").at("Namespace").at("ServiceCount"), 1);
   ok("DeleteService", "{'Id':'" + service + "'}");
   const auto operation = str(ok("DeleteNamespace", "{'Id':'" + id + "'}").at("OperationId"));
@@ -147,10 +164,13 @@ TEST_F(SdNamespaces, OperationsAreListed) {
   EXPECT_THAT(ids("{'Name':'TYPE','Values':['REGISTER_INSTANCE']}"), testing::ElementsAre("PENDING"));
   EXPECT_THAT(ids("{'Name':'NAMESPACE_ID','Values':['" + id + "']}"), testing::ElementsAre("SUCCESS"));
   EXPECT_THAT(ids("{'Name':'SERVICE_ID','Values':['" + service + "']}"), testing::ElementsAre("PENDING"));
-  const auto now = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count());
+  const auto now =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count());
   EXPECT_EQ(ids("{'Name':'UPDATE_DATE','Condition':'BETWEEN','Values':['0','" + now + "']}").size(), 2u);
   EXPECT_EQ(ids("{'Name':'UPDATE_DATE','Condition':'BETWEEN','Values':['0','1']}").size(), 0u);
-  EXPECT_THAT(refused("ListOperations", "{'Filters':[{'Name':'UPDATE_DATE','Condition':'BETWEEN','Values':['a','b']}]}"), HasSubstr("two times"));
+  EXPECT_THAT(
+      refused("ListOperations", "{'Filters':[{'Name':'UPDATE_DATE','Condition':'BETWEEN','Values':['a','b']}]}"),
+      HasSubstr("two times"));
   EXPECT_THAT(refused("GetOperation", "{'OperationId':'absent'}"), StartsWith("404 OperationNotFound: "));
 }
 

@@ -14,14 +14,17 @@ class SdServices : public ApiTest {
  protected:
   std::string dns_ = make_namespace("myapp.local");
   std::string http_ = make_namespace("plain", false);
-  std::string create(const std::string& members) const { return "{'Name':'web','NamespaceId':'" + dns_ + "'," + members + "}"; }
+  std::string create(const std::string& members) const {
+    return "{'Name':'web','NamespaceId':'" + dns_ + "'," + members + "}";
+  }
 };
 
 TEST_F(SdServices, AreMadeAndShown) {
-  const auto made = ok("CreateService",
-                       "{'Name':'user-service','DnsConfig':{'NamespaceId':'" + dns_ +
-                           "','RoutingPolicy':'MULTIVALUE','DnsRecords':[{'Type':'A','TTL':10}]},"
-                           "'HealthCheckCustomConfig':{'FailureThreshold':1},'Description':'d'}").at("Service").as_object();
+  const auto made = ok("CreateService", "{'Name':'user-service','DnsConfig':{'NamespaceId':'" + dns_ +
+                                            "','RoutingPolicy':'MULTIVALUE','DnsRecords':[{'Type':'A','TTL':10}]},"
+                                            "'HealthCheckCustomConfig':{'FailureThreshold':1},'Description':'d'}")
+                        .at("Service")
+                        .as_object();
   const auto id = str(made.at("Id"));
   EXPECT_THAT(id, testing::MatchesRegex("srv-[a-z0-9]{16}"));
   EXPECT_EQ(str(made.at("Arn")), "arn:aws:servicediscovery:us-east-1:000000000000:service/" + id);
@@ -63,13 +66,15 @@ TEST_F(SdServices, BadInputIsNamed) {
       {"{'Name':'" + std::string(128, 'a') + "','NamespaceId':'" + dns_ + "'}", "has 128"},
       {create("'DnsConfig':{}"), "DnsConfig.DnsRecords is required and missing"},
       {create("'DnsConfig':{'DnsRecords':[]}"), "DnsConfig.DnsRecords must have 1 to 4 elements, has 0"},
-      {create("'DnsConfig':{'DnsRecords':[{'Type':'MX','TTL':1}]}"), "DnsConfig.DnsRecords[0].Type must be one of SRV, A, AAAA, CNAME, got \"MX\""},
+      {create("'DnsConfig':{'DnsRecords':[{'Type':'MX','TTL':1}]}"),
+       "DnsConfig.DnsRecords[0].Type must be one of SRV, A, AAAA, CNAME, got \"MX\""},
       {create("'DnsConfig':{'DnsRecords':[{'Type':'A'}]}"), "DnsRecords[0].TTL is required"},
       {create("'DnsConfig':{'DnsRecords':[{'Type':'A','TTL':'10'}]}"), "TTL must be an integer, got \"10\""},
       {create("'DnsConfig':{'DnsRecords':[{'Type':'A','TTL':1},{'Type':'A','TTL':2}]}"), "has A twice"},
       {create("'DnsConfig':{'DnsRecords':[{'Type':'CNAME','TTL':1},{'Type':'A','TTL':2}]}"), "CNAME stands alone"},
       {create("'DnsConfig':{'DnsRecords':[{'Type':'CNAME','TTL':1}]}"), "must be WEIGHTED"},
-      {create("'DnsConfig':{'RoutingPolicy':'RANDOM','DnsRecords':[{'Type':'A','TTL':1}]}"), "must be one of MULTIVALUE, WEIGHTED"},
+      {create("'DnsConfig':{'RoutingPolicy':'RANDOM','DnsRecords':[{'Type':'A','TTL':1}]}"),
+       "must be one of MULTIVALUE, WEIGHTED"},
       {create("'DnsConfig':{'NamespaceId':'" + http_ + "','DnsRecords':[{'Type':'A','TTL':1}]}"), "are two namespaces"},
       {create("'HealthCheckCustomConfig':{'FailureThreshold':11}"), "from 1 to 10, got 11"},
       {create("'HealthCheckConfig':{'Type':'TCP'}"), "use HealthCheckCustomConfig"},
@@ -79,7 +84,8 @@ TEST_F(SdServices, BadInputIsNamed) {
   for (const auto& [input, expected] : cases) {
     EXPECT_THAT(refused("CreateService", input), AllOf(StartsWith("400 InvalidInput: "), HasSubstr(expected))) << input;
   }
-  EXPECT_THAT(refused("CreateService", "{'Name':'web','NamespaceId':'ns-absent'}"), StartsWith("404 NamespaceNotFound: "));
+  EXPECT_THAT(refused("CreateService", "{'Name':'web','NamespaceId':'ns-absent'}"),
+              StartsWith("404 NamespaceNotFound: "));
   EXPECT_THAT(refused("GetService", "{'Id':'srv-absent'}"), StartsWith("404 ServiceNotFound: "));
 }
 
@@ -88,16 +94,23 @@ TEST_F(SdServices, AreListedByNamespace) {
   make_service(http_, "web");
   const auto all = ok("ListServices", "{}").at("Services").as_array();
   EXPECT_EQ(all.size(), 2u);
-  const auto one = ok("ListServices", "{'Filters':[{'Name':'NAMESPACE_ID','Values':['" + dns_ + "'],'Condition':'EQ'}]}").at("Services").as_array();
+  const auto one =
+      ok("ListServices", "{'Filters':[{'Name':'NAMESPACE_ID','Values':['" + dns_ + "'],'Condition':'EQ'}]}")
+          .at("Services")
+          .as_array();
   ASSERT_EQ(one.size(), 1u);
   EXPECT_EQ(str(one.at(0).at("Id")), web);
-  EXPECT_TRUE(ok("ListServices", "{'Filters':[{'Name':'NAMESPACE_ID','Values':['ns-absent']}]}").at("Services").as_array().empty());
+  EXPECT_TRUE(ok("ListServices", "{'Filters':[{'Name':'NAMESPACE_ID','Values':['ns-absent']}]}")
+                  .at("Services")
+                  .as_array()
+                  .empty());
 }
 
 TEST_F(SdServices, AreDeletedWhenEmptyAndUnused) {
   const auto web = make_service(dns_, "web", a_records());
   register_instance(web, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.1'}");
-  EXPECT_THAT(refused("DeleteService", "{'Id':'" + web + "'}"), AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("\"i-1\"")));
+  EXPECT_THAT(refused("DeleteService", "{'Id':'" + web + "'}"),
+              AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("\"i-1\"")));
   ok("DeregisterInstance", "{'ServiceId':'" + web + "','InstanceId':'i-1'}");
   ASSERT_TRUE(controller_->change([&](Call& call) -> Result<void> {
     EcsServiceRecord user;
@@ -108,7 +121,8 @@ TEST_F(SdServices, AreDeletedWhenEmptyAndUnused) {
     call.put(user);
     return {};
   }));
-  EXPECT_THAT(refused("DeleteService", "{'Id':'" + web + "'}"), AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("ECS service \"web\"")));
+  EXPECT_THAT(refused("DeleteService", "{'Id':'" + web + "'}"),
+              AllOf(StartsWith("409 ResourceInUse: "), HasSubstr("ECS service \"web\"")));
   ASSERT_TRUE(controller_->change([&](Call& call) -> Result<void> {
     call.erase(call.state.ecs_services.at("production").at("web"));
     return {};
@@ -134,10 +148,12 @@ TEST_F(SdServices, CarryAttributesAndTags) {
   const auto arn = str(ok("GetService", "{'Id':'" + web + "'}").at("Service").at("Arn"));
   ok("TagResource", "{'ResourceARN':'" + arn + "','Tags':[{'Key':'a','Value':'1'},{'Key':'b','Value':''}]}");
   ok("UntagResource", "{'ResourceARN':'" + arn + "','TagKeys':['a']}");
-  EXPECT_EQ(json::serialize(ok("ListTagsForResource", "{'ResourceARN':'" + arn + "'}").at("Tags")), quoted("[{'Key':'b','Value':''}]"));
+  EXPECT_EQ(json::serialize(ok("ListTagsForResource", "{'ResourceARN':'" + arn + "'}").at("Tags")),
+            quoted("[{'Key':'b','Value':''}]"));
   std::string tags;
   for (int i = 0; i < 50; ++i) tags += (i ? ",{'Key':'t" : "{'Key':'t") + std::to_string(i) + "','Value':''}";
-  EXPECT_THAT(refused("TagResource", "{'ResourceARN':'" + arn + "','Tags':[" + tags + "]}"), StartsWith("400 TooManyTagsException: "));
+  EXPECT_THAT(refused("TagResource", "{'ResourceARN':'" + arn + "','Tags':[" + tags + "]}"),
+              StartsWith("400 TooManyTagsException: "));
   EXPECT_THAT(refused("ListTagsForResource", "{'ResourceARN':'arn:x'}"), StartsWith("404 ResourceNotFoundException: "));
 }
 

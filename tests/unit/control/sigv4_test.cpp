@@ -1,10 +1,10 @@
 // Signature Version 4 against AWS's published test suite and against botocore's signer as Debian ships it.
 #include "control/sigv4.h"
 
+#include <cstdio>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cstdio>
 
 #include "api_world.h"
 
@@ -15,7 +15,9 @@ using testing::HasSubstr;
 
 const Credentials kExample{"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"};
 
-WallTime example_time() { return std::chrono::system_clock::from_time_t(1440938160); }  // 20150830T123600Z
+WallTime example_time() {
+  return std::chrono::system_clock::from_time_t(1440938160);
+}  // 20150830T123600Z
 
 struct Published {
   const char* name;
@@ -31,23 +33,68 @@ TEST(Sigv4, MatchesThePublishedExamples) {
   const web::Header host{"Host", "example.amazonaws.com"};
   const web::Header date{"X-Amz-Date", "20150830T123600Z"};
   const Published cases[] = {
-      {"get-vanilla", "GET", "/", {host, date}, "", "service", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
-      {"get-vanilla-query-order-key-case", "GET", "/?Param2=value2&Param1=value1", {host, date}, "", "service",
+      {"get-vanilla",
+       "GET",
+       "/",
+       {host, date},
+       "",
+       "service",
+       "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
+      {"get-vanilla-query-order-key-case",
+       "GET",
+       "/?Param2=value2&Param1=value1",
+       {host, date},
+       "",
+       "service",
        "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
-      {"get-vanilla-utf8-query", "GET", "/?\xe1\x88\xb4=bar", {host, date}, "", "service",
+      {"get-vanilla-utf8-query",
+       "GET",
+       "/?\xe1\x88\xb4=bar",
+       {host, date},
+       "",
+       "service",
        "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04"},
-      {"get-utf8", "GET", "/\xe1\x88\xb4", {host, date}, "", "service",
+      {"get-utf8",
+       "GET",
+       "/\xe1\x88\xb4",
+       {host, date},
+       "",
+       "service",
        "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85"},
-      {"get-header-key-duplicate", "GET", "/",
-       {host, {"My-Header1", "value2"}, {"My-Header1", "value2"}, {"My-Header1", "value1"}, date}, "", "service",
+      {"get-header-key-duplicate",
+       "GET",
+       "/",
+       {host, {"My-Header1", "value2"}, {"My-Header1", "value2"}, {"My-Header1", "value1"}, date},
+       "",
+       "service",
        "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea"},
-      {"get-header-value-trim", "GET", "/", {host, {"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}, date}, "", "service",
+      {"get-header-value-trim",
+       "GET",
+       "/",
+       {host, {"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}, date},
+       "",
+       "service",
        "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"},
-      {"post-vanilla", "POST", "/", {host, date}, "", "service", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
-      {"post-x-www-form-urlencoded", "POST", "/", {{"Content-Type", "application/x-www-form-urlencoded"}, host, date},
-       "Param1=value1", "service", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
-      {"IAM user guide", "GET", "/?Action=ListUsers&Version=2010-05-08",
-       {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}, {"Host", "iam.amazonaws.com"}, date}, "", "iam",
+      {"post-vanilla",
+       "POST",
+       "/",
+       {host, date},
+       "",
+       "service",
+       "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
+      {"post-x-www-form-urlencoded",
+       "POST",
+       "/",
+       {{"Content-Type", "application/x-www-form-urlencoded"}, host, date},
+       "Param1=value1",
+       "service",
+       "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
+      {"IAM user guide",
+       "GET",
+       "/?Action=ListUsers&Version=2010-05-08",
+       {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}, {"Host", "iam.amazonaws.com"}, date},
+       "",
+       "iam",
        "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"},
   };
   for (const auto& example : cases) {
@@ -67,7 +114,8 @@ TEST(Sigv4, MatchesThePublishedExamples) {
     const CredentialScope scope{"AKIDEXAMPLE", "20150830", "us-east-1", example.service};
     const auto canonical = canonical_request(request, {names.begin(), names.end()});
     EXPECT_EQ(signature(kExample.secret_access_key, scope, "20150830T123600Z", canonical), example.expected)
-        << example.name << "\n" << canonical;
+        << example.name << "\n"
+        << canonical;
     request.headers.push_back({"Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" + scope.text() +
                                                     ", SignedHeaders=" + joined + ", Signature=" + example.expected});
     CredentialScope found;
@@ -147,12 +195,14 @@ class Sigv4Errors : public ApiTest {
 
 TEST_F(Sigv4Errors, TellWhatToDo) {
   EXPECT_EQ(send(signed_request()).status, 200u);
-  EXPECT_THAT(answer(request(std::string(kSdTarget) + "ListNamespaces", "{}")),
-              testing::AllOf(HasSubstr("403 MissingAuthenticationTokenException"), HasSubstr("eval \"$(causeway env)\"")));
+  EXPECT_THAT(
+      answer(request(std::string(kSdTarget) + "ListNamespaces", "{}")),
+      testing::AllOf(HasSubstr("403 MissingAuthenticationTokenException"), HasSubstr("eval \"$(causeway env)\"")));
   EXPECT_THAT(answer(signed_request({"AKIAANOTHERKEYxxxxxx", kKeys.secret_access_key})),
               testing::AllOf(HasSubstr("403 UnrecognizedClientException"), HasSubstr("AKIAANOTHERKEYxxxxxx"),
                              HasSubstr("eval \"$(causeway env)\"")));
-  EXPECT_THAT(answer(signed_request({kKeys.access_key_id, "another secret key"})), HasSubstr("403 InvalidSignatureException"));
+  EXPECT_THAT(answer(signed_request({kKeys.access_key_id, "another secret key"})),
+              HasSubstr("403 InvalidSignatureException"));
 
   auto body = signed_request();
   body.body = "{\"MaxResults\":1}";

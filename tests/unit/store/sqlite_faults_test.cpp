@@ -1,4 +1,7 @@
 // Power taken away and disks filled: what was acknowledged stands, what was not is not seen.
+#include <cerrno>
+#include <cstdio>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,9 +11,6 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 
 #include "base/fd.h"
 #include "store/sqlite_store.h"

@@ -1,13 +1,13 @@
 #include "store/sqlite_store.h"
 
+#include <cerrno>
+#include <fstream>
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-
-#include <cerrno>
-#include <fstream>
 
 #include "temporary_directory.h"
 
@@ -34,7 +34,8 @@ class SqliteStoreTest : public testing::Test {
   }
   static std::vector<std::string> text(const Store& store, std::string_view prefix = "") {
     std::vector<std::string> out;
-    for (const auto& e : *store.range(prefix)) out.push_back(e.key + "=" + e.value + "@" + std::to_string(e.modified.value));
+    for (const auto& e : *store.range(prefix))
+      out.push_back(e.key + "=" + e.value + "@" + std::to_string(e.modified.value));
     return out;
   }
   static void record(std::vector<std::string>& out, const std::vector<Event>& events) {
@@ -84,7 +85,8 @@ TEST_F(SqliteStoreTest, ACompareThatDoesNotHoldWritesNothing) {
   EXPECT_EQ(absent.revision, Revision(1));
   EXPECT_FALSE(commit(*store, {.compares = {{"/b", Revision(1)}}, .deletes = {"/a"}}).succeeded);
   EXPECT_THAT(text(*store), testing::ElementsAre("/a=1@1"));
-  EXPECT_TRUE(commit(*store, {.compares = {{"/a", Revision(1)}, {"/b", Revision(0)}}, .puts = {{"/a", "3"}}}).succeeded);
+  EXPECT_TRUE(
+      commit(*store, {.compares = {{"/a", Revision(1)}, {"/b", Revision(0)}}, .puts = {{"/a", "3"}}}).succeeded);
   EXPECT_THAT(text(*store), testing::ElementsAre("/a=3@2"));
 }
 
@@ -171,7 +173,8 @@ TEST_F(SqliteStoreTest, RefusesANewerSchema) {
   open();
   sqlite3* raw = nullptr;
   ASSERT_EQ(sqlite3_open(path_.c_str(), &raw), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(raw, "UPDATE numbers SET value = 99 WHERE name = 'schema'", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(raw, "UPDATE numbers SET value = 99 WHERE name = 'schema'", nullptr, nullptr, nullptr),
+            SQLITE_OK);
   sqlite3_close(raw);
   EXPECT_THAT(failure(), HasSubstr("written by a newer causewayd (schema 99"));
 }

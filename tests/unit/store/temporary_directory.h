@@ -1,9 +1,9 @@
 #pragma once
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <filesystem>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace causeway::test {
 

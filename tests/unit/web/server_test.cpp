@@ -1,6 +1,16 @@
 #include "web/server.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <optional>
+#include <thread>
+
 #include <arpa/inet.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -9,16 +19,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <functional>
-#include <future>
-#include <optional>
-#include <thread>
 
 namespace causeway::web {
 namespace {
@@ -70,7 +70,8 @@ class Client {
 class ServerTest : public testing::Test {
  protected:
   void start(Limits limits = {}) {
-    server_.emplace(io_.get_executor(), [this](const Request& request, Reply reply) { handler_(request, reply); }, limits);
+    server_.emplace(
+        io_.get_executor(), [this](const Request& request, Reply reply) { handler_(request, reply); }, limits);
     const auto bound = server_->listen_tcp({*IpAddress::parse("127.0.0.1"), 0});
     ASSERT_TRUE(bound) << bound.error().message();
     address_ = *bound;
@@ -167,7 +168,8 @@ TEST_F(ServerTest, RefusesMalformedRequests) {
       {"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400 "},
       {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400 "},
       {"POST / HTTP/1.1\r\nHost: a\r\nExpect: magic\r\nContent-Length: 1\r\n\r\n", "417 "},
-      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + std::string(255, 'x') + "\r\n", "413 "},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n" + std::string(255, 'x') + "\r\n",
+       "413 "},
       {"GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(2000, 'x') + "\r\n\r\n", "431 "},
   };
   for (const auto& [bytes, status] : cases) {
@@ -217,7 +219,8 @@ TEST_F(ServerTest, AHandlerMayAnswerLaterOrNever) {
   EXPECT_THAT(exchange("GET /drop HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.0 500"));
   Client later(address_);
   later.send("GET /keep HTTP/1.0\r\n\r\n");
-  // The second connection is accepted after the first: its request is handled when that one already waits, or it asks again.
+  // The second connection is accepted after the first: its request is handled when that one already waits, or it asks
+  // again.
   std::string answer;
   while (answer.find("kept 1") == std::string::npos) answer = exchange("GET /release HTTP/1.0\r\n\r\n");
   EXPECT_THAT(later.read_all(), EndsWith("kept 1<closed>"));
