@@ -1,8 +1,8 @@
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <limits>
 #include <tuple>
+
+#include <fmt/core.h>
 
 #include "feed/codec.h"
 #include "feed/feed.pb.h"
@@ -12,9 +12,13 @@ namespace {
 
 constexpr std::uint64_t kMaxTimeoutMs = 366ull * 24 * 3600 * 1000;
 
-Error malformed(std::string_view subject, std::string_view cause) { return make_error("apply feed", subject, cause); }
+Error malformed(std::string_view subject, std::string_view cause) {
+  return make_error("apply feed", subject, cause);
+}
 
-bool fits_int(std::size_t size) { return size <= static_cast<std::size_t>(std::numeric_limits<int>::max()); }
+bool fits_int(std::size_t size) {
+  return size <= static_cast<std::size_t>(std::numeric_limits<int>::max());
+}
 
 bool get_ip(const std::string& bytes, IpAddress& ip) {
   std::array<std::uint8_t, 16> raw{};
@@ -75,14 +79,17 @@ Result<Alias> get_alias(const wire::Alias& in) {
   const auto subject = fmt::format("alias \"{}\"", in.name());
   out.namespace_number = NamespaceNumber(in.namespace_number());
   out.name = in.name();
-  if (!get_ip(in.vip4(), out.vip4) || !get_ip(in.vip6(), out.vip6)) return malformed(subject, "an address is not 16 bytes");
+  if (!get_ip(in.vip4(), out.vip4) || !get_ip(in.vip6(), out.vip6))
+    return malformed(subject, "an address is not 16 bytes");
   if (in.port() == 0 || in.port() > 65535) return malformed(subject, fmt::format("port {}", in.port()));
   out.port = static_cast<std::uint16_t>(in.port());
   out.service = ServiceId(in.service());
   return out;
 }
 
-auto key(const Alias& alias) { return std::tie(alias.vip4, alias.vip6, alias.port); }
+auto key(const Alias& alias) {
+  return std::tie(alias.vip4, alias.vip6, alias.port);
+}
 
 struct AliasOrder {
   bool operator()(const Alias& a, const Alias& b) const { return key(a) < key(b); }
@@ -113,7 +120,8 @@ Result<void> apply_aliases(std::vector<Alias>& aliases, const wire::Delta& delta
     }
   }
   std::sort(fresh.begin(), fresh.end(), AliasOrder{});
-  const auto middle = aliases.insert(aliases.end(), std::make_move_iterator(fresh.begin()), std::make_move_iterator(fresh.end()));
+  const auto middle =
+      aliases.insert(aliases.end(), std::make_move_iterator(fresh.begin()), std::make_move_iterator(fresh.end()));
   std::inplace_merge(aliases.begin(), middle, aliases.end(), AliasOrder{});
   return {};
 }
@@ -136,7 +144,8 @@ Result<Applier::Outcome> Applier::apply(std::string_view message) {
     }
     next_->revision = revision;
   } else if (next_->revision != revision) {
-    return malformed("delta", fmt::format("a part of revision {} amid revision {}", revision.value, next_->revision.value));
+    return malformed("delta",
+                     fmt::format("a part of revision {} amid revision {}", revision.value, next_->revision.value));
   }
   for (const auto& s : delta.services()) {
     auto service = get_service(s);
@@ -155,6 +164,7 @@ Result<Revision> decode_acknowledgement(std::string_view message) {
   if (!fits_int(message.size()) || !in.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
     return make_error("read", "acknowledgement", "it is not a message of this feed");
   }
+  if (!in.has_acknowledged()) return make_error("read", "acknowledgement", "it names no revision");
   return Revision(in.acknowledged());
 }
 

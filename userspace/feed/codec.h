@@ -9,8 +9,8 @@
 
 namespace causeway::feed {
 
-/// The messages (unframed) that lead from `before` (null: from nothing) to `after`. Services are compared by pointer, as the
-/// snapshot compiler keeps the pointer of what did not change. Never empty: the revision itself is news.
+/// The messages (unframed) that lead from `before` (null: from nothing) to `after`. Services are compared by pointer,
+/// as the snapshot compiler keeps the pointer of what did not change. Never empty: the revision itself is news.
 std::vector<std::string> encode_delta(const Snapshot* before, const Snapshot& after);
 
 std::string encode_drain();

@@ -1,12 +1,12 @@
 #include "feed/descriptors.h"
 
-#include <fmt/core.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "feed/frame.h"
 
@@ -62,7 +62,8 @@ Result<void> read_exactly(int socket, char* data, std::size_t size, std::vector<
     if (n < 0) return errno_error(errno, "receive", "hand-over");
     collect(header, fds);
     if (n == 0) return make_error("receive", "hand-over", "the agent closed the feed before it was complete");
-    if ((header.msg_flags & MSG_CTRUNC) != 0) return make_error("receive", "hand-over", "descriptors were lost: raise RLIMIT_NOFILE");
+    if ((header.msg_flags & MSG_CTRUNC) != 0)
+      return make_error("receive", "hand-over", "descriptors were lost: raise RLIMIT_NOFILE");
     data += n;
     size -= static_cast<std::size_t>(n);
   }
@@ -73,7 +74,8 @@ Result<void> read_exactly(int socket, char* data, std::size_t size, std::vector<
 
 Result<void> send_with_descriptors(int socket, std::string_view bytes, const std::vector<int>& fds) {
   if (fds.size() > kMaxDescriptors) {
-    return make_error("hand over", "descriptors", fmt::format("{} are more than the kernel's {}", fds.size(), kMaxDescriptors));
+    return make_error("hand over", "descriptors",
+                      fmt::format("{} are more than the kernel's {}", fds.size(), kMaxDescriptors));
   }
   ControlBuffer control{};
   iovec part{const_cast<char*>(bytes.data()), bytes.size()};
@@ -94,7 +96,8 @@ Result<void> send_with_descriptors(int socket, std::string_view bytes, const std
     n = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
   if (n < 0) return errno_error(errno, "hand over", "descriptors");
-  if (static_cast<std::size_t>(n) != bytes.size()) return make_error("hand over", "descriptors", "the feed's socket is full");
+  if (static_cast<std::size_t>(n) != bytes.size())
+    return make_error("hand over", "descriptors", "the feed's socket is full");
   return {};
 }
 
@@ -108,7 +111,8 @@ Result<Received> receive_frame_with_descriptors(int socket, std::size_t limit, s
     return make_error("receive", "hand-over", fmt::format("a frame of {} bytes, allowed are 1 to {}", length, limit));
   }
   received.message.resize(length);
-  if (auto read = read_exactly(socket, received.message.data(), length, received.fds, deadline); !read) return read.error();
+  if (auto read = read_exactly(socket, received.message.data(), length, received.fds, deadline); !read)
+    return read.error();
   return received;
 }
 

@@ -22,7 +22,8 @@ void put(wire::Service& out, const Service& service) {
   out.set_discovery_name(service.discovery_name);
   out.set_protocol(static_cast<std::uint32_t>(service.protocol));
   out.set_idle_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(service.idle_timeout.count(), 0)));
-  out.set_per_request_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(service.per_request_timeout.count(), 0)));
+  out.set_per_request_timeout_ms(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(service.per_request_timeout.count(), 0)));
   out.mutable_endpoints()->Reserve(static_cast<int>(service.endpoints.size()));
   for (const Endpoint& endpoint : service.endpoints) {
     auto& e = *out.add_endpoints();
@@ -44,7 +45,9 @@ void put(wire::Alias& out, const Alias& alias) {
   out.set_service(alias.service.value);
 }
 
-auto alias_key(const Alias* alias) { return std::tie(alias->vip4, alias->vip6, alias->port); }
+auto alias_key(const Alias* alias) {
+  return std::tie(alias->vip4, alias->vip6, alias->port);
+}
 
 std::vector<const Alias*> sorted_aliases(const Snapshot* snapshot) {
   std::vector<const Alias*> out;

@@ -1,9 +1,9 @@
 #include "feed/frame.h"
 
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <fmt/core.h>
-
-#include <cstring>
 
 namespace causeway::feed {
 

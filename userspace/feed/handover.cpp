@@ -1,8 +1,8 @@
 #include "feed/handover.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "feed/descriptors.h"
 #include "feed/feed.pb.h"
@@ -37,7 +37,8 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
     return refused(fmt::format("connect timeout {} ms, drain {} ms", in.connect_timeout_ms(), in.drain_ms()));
   }
   const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0);
-  if (fds.size() != expected) return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
+  if (fds.size() != expected)
+    return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
 
   std::pair<ProxySettings, Handover> out;
   out.first.workers = in.workers();

@@ -1,12 +1,12 @@
+#include <array>
+#include <atomic>
+#include <cerrno>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
-
-#include <array>
-#include <atomic>
-#include <cerrno>
 
 #include "feed/codec.h"
 #include "feed/descriptors.h"
@@ -134,7 +134,8 @@ Result<void> Publisher::hand_over(const ProxySettings& settings, const Handover&
   fds.push_back(handover.counters.get());
   if (handover.heartbeat) fds.push_back(handover.heartbeat.get());
   std::string frame;
-  if (auto framed = append_frame(frame, encode_handover(settings, handover), kMaxFrameToProxy); !framed) return framed.error();
+  if (auto framed = append_frame(frame, encode_handover(settings, handover), kMaxFrameToProxy); !framed)
+    return framed.error();
   if (auto sent = send_with_descriptors(state_->socket.native_handle(), frame, fds); !sent) return sent.error();
   state_->handed_over = true;
   state_->write();
@@ -155,10 +156,16 @@ void Publisher::drain() {
   });
 }
 
-Revision Publisher::acknowledged() const { return Revision(state_->acknowledged.load(std::memory_order_acquire)); }
+Revision Publisher::acknowledged() const {
+  return Revision(state_->acknowledged.load(std::memory_order_acquire));
+}
 
-void Publisher::on_acknowledged(std::function<void(Revision)> callback) { state_->acknowledged_callback = std::move(callback); }
+void Publisher::on_acknowledged(std::function<void(Revision)> callback) {
+  state_->acknowledged_callback = std::move(callback);
+}
 
-void Publisher::on_closed(std::function<void(Error)> callback) { state_->closed_callback = std::move(callback); }
+void Publisher::on_closed(std::function<void(Error)> callback) {
+  state_->closed_callback = std::move(callback);
+}
 
 }  // namespace causeway::feed

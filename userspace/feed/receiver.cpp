@@ -1,10 +1,10 @@
+#include <array>
+#include <optional>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
-
-#include <array>
-#include <optional>
 
 #include "base/log.h"
 #include "feed/codec.h"
@@ -30,7 +30,7 @@ struct Receiver::State : std::enable_shared_from_this<State> {
   FrameReader frames{kMaxFrameToProxy};
   Applier applier;
   std::array<char, 16 * 1024> in{};
-  std::uint64_t to_acknowledge = 0;  ///< 0: nothing waits
+  std::optional<Revision> to_acknowledge;  ///< an empty store's is 0
   std::string out;
   std::function<void(SnapshotPtr)> snapshot_callback;
   std::function<void()> drain_callback;
@@ -67,9 +67,10 @@ void Receiver::State::take(std::string_view bytes) {
 }
 
 void Receiver::State::write() {
-  if (writing || closed || to_acknowledge == 0) return;
+  if (writing || closed || !to_acknowledge) return;
   out.clear();
-  const auto framed = append_frame(out, encode_acknowledgement(Revision(std::exchange(to_acknowledge, 0))), kMaxFrameToAgent);
+  const auto framed =
+      append_frame(out, encode_acknowledgement(*std::exchange(to_acknowledge, std::nullopt)), kMaxFrameToAgent);
   if (!framed) return close(framed.error());
   writing = true;
   asio::async_write(socket, asio::buffer(out), [self = shared_from_this()](error_code error, std::size_t) {
@@ -104,17 +105,25 @@ Receiver::~Receiver() {
   state_->socket.close(ignored);
 }
 
-void Receiver::on_snapshot(std::function<void(SnapshotPtr)> callback) { state_->snapshot_callback = std::move(callback); }
+void Receiver::on_snapshot(std::function<void(SnapshotPtr)> callback) {
+  state_->snapshot_callback = std::move(callback);
+}
 
-void Receiver::on_drain(std::function<void()> callback) { state_->drain_callback = std::move(callback); }
+void Receiver::on_drain(std::function<void()> callback) {
+  state_->drain_callback = std::move(callback);
+}
 
-void Receiver::on_closed(std::function<void()> callback) { state_->closed_callback = std::move(callback); }
+void Receiver::on_closed(std::function<void()> callback) {
+  state_->closed_callback = std::move(callback);
+}
 
-void Receiver::start() { state_->read(); }
+void Receiver::start() {
+  state_->read();
+}
 
 void Receiver::acknowledge(Revision revision) {
   asio::dispatch(state_->socket.get_executor(), [state = state_, revision] {
-    state->to_acknowledge = revision.value;
+    state->to_acknowledge = revision;
     state->write();
   });
 }

@@ -1,9 +1,9 @@
 #include "net/acceptor.h"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/socket.h>
-
-#include <cerrno>
 
 #include "base/log.h"
 #include "net/socket_options.h"
@@ -46,7 +46,8 @@ Acceptor::State::Drained Acceptor::State::accept_burst() {
     // EPERM: a firewall rule; the other network errors of accept(2) belong to the one connection.
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Drained::yes;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      if (!std::exchange(warned, true)) log::warn("cannot accept: {}", errno_error(errno, "accept", "connection").message());
+      if (!std::exchange(warned, true))
+        log::warn("cannot accept: {}", errno_error(errno, "accept", "connection").message());
       return Drained::exhausted;
     }
     if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP) {
@@ -88,7 +89,9 @@ Acceptor::~Acceptor() {
   state_->listener.close(ignored);
 }
 
-void Acceptor::start() { state_->wait(); }
+void Acceptor::start() {
+  state_->wait();
+}
 
 void Acceptor::stop() {
   while (state_->listener.is_open() && state_->accept_burst() == State::Drained::no) {

@@ -1,10 +1,10 @@
 #pragma once
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-
 #include <chrono>
 #include <functional>
 #include <memory>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include "base/fd.h"
 #include "net/task.h"

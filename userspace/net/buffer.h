@@ -40,8 +40,8 @@ class Buffer {
   bool empty() const { return begin_ == end_; }
   void consume(std::size_t bytes);
 
-  /// Room behind the bytes; takes a block if there is none. Bytes are moved to the front (views break) only if nothing else
-  /// makes room. Empty when full.
+  /// Room behind the bytes; takes a block if there is none. Bytes are moved to the front (views break) only if nothing
+  /// else makes room. Empty when full.
   std::span<char> space();
   void commit(std::size_t bytes) { end_ += bytes; }
   /// Moves the bytes into a larger piece of memory of at least `capacity` bytes. Views break.

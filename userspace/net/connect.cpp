@@ -1,9 +1,9 @@
 #include "net/connect.h"
 
+#include <cerrno>
+
 #include <boost/asio/error.hpp>
 #include <sys/socket.h>
-
-#include <cerrno>
 
 #include "net/socket_options.h"
 
@@ -23,7 +23,9 @@ Task<Connected> Connector::connect(SocketAddress peer, std::chrono::nanoseconds 
   }
   auto connection = std::make_unique<Connection>(executor_, std::move(*socket));
   if (code != 0) {
-    Deadline deadline(wheel_, [](void* c) { static_cast<Connection*>(c)->interrupt(boost::asio::error::timed_out); }, connection.get());
+    Deadline deadline(
+        wheel_, [](void* c) { static_cast<Connection*>(c)->interrupt(boost::asio::error::timed_out); },
+        connection.get());
     deadline.expires_after(timeout);
     pending_ = connection.get();
     error_code error = co_await connection->wait_writable();

@@ -1,11 +1,11 @@
 #include "net/connection.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <sys/socket.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include "net/socket_options.h"
 
@@ -16,9 +16,13 @@ using boost::system::error_code;
 
 namespace {
 
-error_code system_error(int code) { return {code, boost::system::system_category()}; }
+error_code system_error(int code) {
+  return {code, boost::system::system_category()};
+}
 
-bool would_block(int code) { return code == EAGAIN || code == EWOULDBLOCK; }
+bool would_block(int code) {
+  return code == EAGAIN || code == EWOULDBLOCK;
+}
 
 std::size_t total(std::span<const iovec> parts) {
   std::size_t sum = 0;

@@ -1,12 +1,12 @@
 #pragma once
 // One TCP connection of a worker: reads and writes are tried at once and wait only when they must.
+#include <cstddef>
+#include <span>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/system/error_code.hpp>
 #include <sys/uio.h>
-
-#include <cstddef>
-#include <span>
 
 #include "base/fd.h"
 #include "net/task.h"

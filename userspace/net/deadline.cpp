@@ -15,7 +15,9 @@ DeadlineWheel::DeadlineWheel(boost::asio::io_context& context)
 
 DeadlineWheel::~DeadlineWheel() = default;
 
-DeadlineWheel::Tick DeadlineWheel::tick_of(SteadyTime time) { return time.time_since_epoch() / kResolution; }
+DeadlineWheel::Tick DeadlineWheel::tick_of(SteadyTime time) {
+  return time.time_since_epoch() / kResolution;
+}
 
 void DeadlineWheel::insert(Deadline& deadline) {
   // Looked at in the tick behind its time, so never early; no further ahead than one turn of the wheel.

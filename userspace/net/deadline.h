@@ -1,12 +1,12 @@
 #pragma once
-// Deadlines that cost a store to move: a hashed timer wheel (Varghese, Lauck 1987) whose entries are moved when they come up,
-// not when they are set later.
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-
+// Deadlines that cost a store to move: a hashed timer wheel (Varghese, Lauck 1987) whose entries are moved when they
+// come up, not when they are set later.
 #include <array>
 #include <chrono>
 #include <cstdint>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "base/clock.h"
 
@@ -43,19 +43,20 @@ class DeadlineWheel {
                                     boost::asio::io_context::executor_type>
       timer_;
   std::array<Link, kSlots> slots_;
-  Tick done_;          ///< every slot up to this tick has been run
-  Tick wake_ = 0;      ///< when the timer fires; 0: it is not set
+  Tick done_;      ///< every slot up to this tick has been run
+  Tick wake_ = 0;  ///< when the timer fires; 0: it is not set
   bool running_ = false;
   std::size_t size_ = 0;
 };
 
-/// Calls its handler once when its time has come; the handler may set it again or destroy it. Early by nothing, late by at most
-/// about 20 ms. Not copyable, not movable.
+/// Calls its handler once when its time has come; the handler may set it again or destroy it. Early by nothing, late by
+/// at most about 20 ms. Not copyable, not movable.
 class Deadline : private DeadlineWheel::Link {
  public:
   using Handler = void (*)(void*);
 
-  Deadline(DeadlineWheel& wheel, Handler handler, void* argument) : wheel_(wheel), handler_(handler), argument_(argument) {}
+  Deadline(DeadlineWheel& wheel, Handler handler, void* argument)
+      : wheel_(wheel), handler_(handler), argument_(argument) {}
   ~Deadline() { unlink(); }
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;

@@ -1,19 +1,19 @@
 #pragma once
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <utility>
 
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+
 #include "net/task.h"
 
 namespace causeway::net {
 
-/// Runs both until both have ended; the second in the caller's own coroutine. The caller stays their one owner: what they
-/// refer to lives until this returns. Ending one early is the other's business (Connection::interrupt).
+/// Runs both until both have ended; the second in the caller's own coroutine. The caller stays their one owner: what
+/// they refer to lives until this returns. Ending one early is the other's business (Connection::interrupt).
 inline Task<> join(Executor executor, Task<> first, Task<> second) {
   using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
                                                   boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;

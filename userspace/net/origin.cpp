@@ -1,8 +1,8 @@
 #include "net/origin.h"
 
-#include <sys/socket.h>
-
 #include <cerrno>
+
+#include <sys/socket.h>
 
 namespace causeway::net {
 
@@ -13,7 +13,8 @@ Result<cw_origin> connection_origin(int accepted_fd) {
     return errno_error(errno, "look up the origin of", "connection");
   }
   // A hook of another version could answer with less.
-  if (length != sizeof origin) return make_error("look up the origin of", "connection", "the kernel part answered with another size");
+  if (length != sizeof origin)
+    return make_error("look up the origin of", "connection", "the kernel part answered with another size");
   return origin;
 }
 

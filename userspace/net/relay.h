@@ -7,7 +7,8 @@
 
 namespace causeway::net {
 
-/// One direction. Reads only when the last piece is written: what the sink does not take stays in the source's TCP window.
+/// One direction. Reads only when the last piece is written: what the sink does not take stays in the source's TCP
+/// window.
 struct Pump {
   Connection& source;
   Connection& sink;
@@ -16,7 +17,8 @@ struct Pump {
   void (*moved)(void* context, std::size_t bytes);  ///< after each write
 };
 
-/// Until the source's end, which is passed on by shutting the sink's sending half down (no error then), or an error of either.
+/// Until the source's end, which is passed on by shutting the sink's sending half down (no error then), or an error of
+/// either.
 Task<boost::system::error_code> pump(Pump p);
 
 /// Both directions until both have ended. An error of one ends both: both connections are interrupted with it.

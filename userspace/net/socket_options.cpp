@@ -1,11 +1,11 @@
 #include "net/socket_options.h"
 
+#include <cerrno>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-
-#include <cerrno>
 
 namespace causeway::net {
 

@@ -20,7 +20,8 @@ enum class Protocol : std::uint8_t { http1, tcp, silent, gone };
 /// Reads until the first bytes say what they are. `silence`: how long to wait for the first of them.
 net::Task<Protocol> recognise(Downstream& down, std::chrono::nanoseconds silence) {
   net::Deadline deadline(
-      down.context.wheel, [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); }, &down.client);
+      down.context.wheel, [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); },
+      &down.client);
   deadline.expires_after(silence);
   for (;;) {
     const auto room = down.in.space();
@@ -37,9 +38,12 @@ net::Task<Protocol> recognise(Downstream& down, std::chrono::nanoseconds silence
     const bool first = down.in.empty();
     down.in.commit(read.bytes);
     switch (http::detect(down.in.view())) {
-      case http::Detection::http1: co_return Protocol::http1;
-      case http::Detection::other: co_return Protocol::tcp;
-      case http::Detection::need_more: break;
+      case http::Detection::http1:
+        co_return Protocol::http1;
+      case http::Detection::other:
+        co_return Protocol::tcp;
+      case http::Detection::need_more:
+        break;
     }
     if (first) {
       deadline.clear();
@@ -63,8 +67,8 @@ net::Task<> run_tcp(Downstream& down) {
   co_await session.run();
 }
 
-/// The client was silent: a protocol in which the server speaks first, or an HTTP client that connects ahead of its request.
-/// Whoever speaks first decides.
+/// The client was silent: a protocol in which the server speaks first, or an HTTP client that connects ahead of its
+/// request. Whoever speaks first decides.
 net::Task<> run_silent(Downstream& down) {
   {
     TcpSession session(down);
@@ -92,7 +96,8 @@ net::Task<> run_session(Downstream& down) {
     case AppProtocol::http:
       co_await run_http1(down);
       co_return;
-    case AppProtocol::detect: break;
+    case AppProtocol::detect:
+      break;
     case AppProtocol::http2:
     case AppProtocol::grpc:
     case AppProtocol::tcp:

@@ -5,8 +5,9 @@
 
 namespace causeway::proxy {
 
-/// How long a client of a service without appProtocol may be silent before the upstream is dialled, for protocols in which the
-/// server speaks first. An HTTP client that speaks later than this is still recognised, unless the server spoke before it.
+/// How long a client of a service without appProtocol may be silent before the upstream is dialled, for protocols in
+/// which the server speaks first. An HTTP client that speaks later than this is still recognised, unless the server
+/// spoke before it.
 inline constexpr std::chrono::milliseconds kDetectSilence{50};
 /// How long the first bytes may stay undecided (a request line in pieces) before they are relayed as TCP.
 inline constexpr std::chrono::milliseconds kDetectTime{3000};

@@ -24,8 +24,8 @@ void close_unusable(ServiceState& state) {
 
 }  // namespace
 
-Context::Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& proxy_settings, observe::Slab& slab,
-                 const OriginLookup& lookup)
+Context::Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& proxy_settings,
+                 observe::Slab& slab, const OriginLookup& lookup)
     : io_(io), settings(proxy_settings), origins(lookup), wheel(io), worker_(worker), slab_(slab) {}
 
 Context::~Context() = default;

@@ -1,11 +1,11 @@
 #pragma once
 // What the sessions of one worker share: never touched by another thread.
-#include <boost/asio/io_context.hpp>
-#include <boost/intrusive/list.hpp>
-
 #include <map>
 #include <memory>
 #include <unordered_map>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -34,8 +34,8 @@ struct ServiceState {
 };
 
 using DownstreamHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-using DownstreamList =
-    boost::intrusive::list<Downstream, boost::intrusive::base_hook<DownstreamHook>, boost::intrusive::constant_time_size<false>>;
+using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base_hook<DownstreamHook>,
+                                              boost::intrusive::constant_time_size<false>>;
 
 class Context {
  public:

@@ -1,9 +1,9 @@
 #include "proxy/dial.h"
 
-#include <boost/asio/error.hpp>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <boost/asio/error.hpp>
 
 namespace causeway::proxy {
 
@@ -29,14 +29,17 @@ bool is_local_limit(const error_code& error) {
 
 Failure failure_of(const error_code& error) {
   switch (error.value()) {
-    case ETIMEDOUT: return Failure::connect_timeout;
+    case ETIMEDOUT:
+      return Failure::connect_timeout;
     case ENETUNREACH:
     case EHOSTUNREACH:
     case ENETDOWN:
     case EHOSTDOWN:
     case EACCES:
-    case EPERM: return Failure::unreachable;
-    default: return Failure::refused;
+    case EPERM:
+      return Failure::unreachable;
+    default:
+      return Failure::refused;
   }
 }
 
@@ -48,13 +51,19 @@ void count(observe::Slot& slot, FailureReason reason) {
 
 void count_failure(observe::Slot& slot, Failure failure) {
   switch (failure) {
-    case Failure::refused: return count(slot, FailureReason::refused);
-    case Failure::unreachable: return count(slot, FailureReason::unreachable);
+    case Failure::refused:
+      return count(slot, FailureReason::refused);
+    case Failure::unreachable:
+      return count(slot, FailureReason::unreachable);
     case Failure::connect_timeout:
-    case Failure::timeout: return count(slot, FailureReason::timeout);
-    case Failure::reset: return count(slot, FailureReason::reset);
-    case Failure::bad_response: return count(slot, FailureReason::other);
-    case Failure::server_error: return;  // an answer, not a failed connection
+    case Failure::timeout:
+      return count(slot, FailureReason::timeout);
+    case Failure::reset:
+      return count(slot, FailureReason::reset);
+    case Failure::bad_response:
+      return count(slot, FailureReason::other);
+    case Failure::server_error:
+      return;  // an answer, not a failed connection
   }
 }
 
@@ -63,11 +72,12 @@ std::uint64_t microseconds_since(SteadyTime start) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(passed.count(), 0));
 }
 
-net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service, observe::Slot& slot,
-                        Target target, SteadyTime limit) {
+net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
+                        observe::Slot& slot, Target target, SteadyTime limit) {
   const auto start = std::chrono::steady_clock::now();
   std::chrono::nanoseconds timeout = context.settings.connect_timeout;
-  if (limit != SteadyTime::max()) timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
+  if (limit != SteadyTime::max())
+    timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
   Dialled dialled;
   if (connected.connection != nullptr) {

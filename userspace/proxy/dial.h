@@ -29,8 +29,8 @@ struct Dialled {
 };
 
 /// Connects to a picked endpoint; counts into `slot` and reports every end but `connected` to the service's set.
-net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service, observe::Slot& slot,
-                        Target target, SteadyTime limit);
+net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
+                        observe::Slot& slot, Target target, SteadyTime limit);
 
 void count_failure(observe::Slot& slot, upstream::Failure failure);
 std::uint64_t microseconds_since(SteadyTime start);

@@ -1,15 +1,17 @@
 #include "proxy/heartbeat.h"
 
+#include <cerrno>
+
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 namespace causeway::proxy {
 
 namespace {
-std::size_t page_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)); }
+std::size_t page_bytes() {
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
 }  // namespace
 
 Result<Heartbeat> Heartbeat::map(Fd fd) {

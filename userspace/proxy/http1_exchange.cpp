@@ -35,9 +35,12 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
   set_waits({.limit = limit_, .watch_client = true});
   Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, limit_);
   switch (dialled.end) {
-    case DialEnd::connected: break;
-    case DialEnd::interrupted: co_return Acquired::interrupted;
-    case DialEnd::limited: co_return Acquired::limited;
+    case DialEnd::connected:
+      break;
+    case DialEnd::interrupted:
+      co_return Acquired::interrupted;
+    case DialEnd::limited:
+      co_return Acquired::limited;
     case DialEnd::failed:
       failure_ = dialled.failure;
       co_return Acquired::failed;
@@ -80,8 +83,8 @@ net::Task<bool> Http1Session::send_request() {
   co_return !error;
 }
 
-/// The response must be complete within the per-request timeout from when the whole request came (as Envoy counts it): a slow
-/// upload does not use it up.
+/// The response must be complete within the per-request timeout from when the whole request came (as Envoy counts it):
+/// a slow upload does not use it up.
 void Http1Session::bound_exchange(bool request_complete) {
   const Service& s = service().service();
   if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
@@ -163,9 +166,13 @@ upstream::Attempt Http1Session::describe_attempt() const {
 bool Http1Session::wants_retry() {
   if (now() >= limit_) return false;
   switch (upstream::decide(describe_attempt(), service().set.retry_budget())) {
-    case upstream::Retry::no: return false;
-    case upstream::Retry::fresh_connection: fresh_ = true; return true;
-    case upstream::Retry::other_endpoint: break;
+    case upstream::Retry::no:
+      return false;
+    case upstream::Retry::fresh_connection:
+      fresh_ = true;
+      return true;
+    case upstream::Retry::other_endpoint:
+      break;
   }
   tried_.push_back(target_.id);
   ++retries_;

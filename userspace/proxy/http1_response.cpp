@@ -110,7 +110,8 @@ net::Task<> Http1Session::forward_response() {
                     framing.kind != http::BodyKind::until_close && !dechunk;
   const bool persists = http::upstream_persists(head, framing);
   response_head_.clear();
-  http::append_response_head(head, {.client_minor = request.minor, .keep_alive = keep, .dechunk = dechunk}, response_head_);
+  http::append_response_head(head, {.client_minor = request.minor, .keep_alive = keep, .dechunk = dechunk},
+                             response_head_);
   upstream_in_.consume(head.length);
   http::BodyReader body(framing);
   const bool begun = co_await forward_bytes(response_head_, body, dechunk);
@@ -120,7 +121,8 @@ net::Task<> Http1Session::forward_response() {
   ended_ = Ended::answered;
   after_ = keep ? After::keep : After::close;
   // A byte beyond the response would be taken for the next one's.
-  if (persists && request_sent_ && upstream_in_.empty() && !context().draining() && service().set.may_reuse(target_.id)) {
+  if (persists && request_sent_ && upstream_in_.empty() && !context().draining() &&
+      service().set.may_reuse(target_.id)) {
     service().pool.put(target_.id, target_.address, std::move(upstream_), now());
   }
 }
@@ -186,7 +188,8 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
 
 /// False: the client is gone, or took nothing in time.
 net::Task<bool> Http1Session::to_client(std::string_view first, std::string_view second) {
-  std::array<iovec, 2> parts{{{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
+  std::array<iovec, 2> parts{
+      {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
   const error_code error = co_await client().write_all(parts);
   if (!error) co_return true;
   ended_ = Ended::answered;

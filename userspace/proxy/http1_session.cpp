@@ -13,10 +13,10 @@ using namespace std::chrono_literals;
 using boost::system::error_code;
 
 namespace {
-constexpr auto kHeadTime = 15s;       ///< from a head's first byte to its last
+constexpr auto kHeadTime = 15s;  ///< from a head's first byte to its last
 constexpr auto kDrainedFirstRequest = 1s;
-constexpr auto kAnswerTime = 5s;      ///< for the proxy's own answer to be taken
-constexpr auto kLingerTime = 2s;      ///< for the client to read the last answer and close
+constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kLingerBytes = 1u << 20;
 constexpr std::size_t kKeptReplayBytes = 1024;
 constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
@@ -128,13 +128,15 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
     if (acquired == Acquired::no_endpoint) {
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
-    if (acquired == Acquired::limited) co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
+    if (acquired == Acquired::limited)
+      co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
       if (ended_ == Ended::client_gone) co_return After::closed;
       if (ended_ == Ended::bad_request) co_return co_await answer(400, reason_, true);
-      if (ended_ == Ended::request_cut) co_return co_await answer(408, "the request's body did not come to its end", true);
+      if (ended_ == Ended::request_cut)
+        co_return co_await answer(408, "the request's body did not come to its end", true);
     }
     if (!wants_retry()) break;
   }
@@ -144,13 +146,19 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
 net::Task<Http1Session::After> Http1Session::answer_failure() {
   const auto asked = fmt::format("{}, endpoint {}", service_text(), target_.address.to_string());
   switch (failure_) {
-    case upstream::Failure::refused: co_return co_await answer(503, asked + ": connection refused", false);
-    case upstream::Failure::unreachable: co_return co_await answer(503, asked + ": unreachable", false);
-    case upstream::Failure::connect_timeout: co_return co_await answer(504, asked + ": not connected in time", false);
-    case upstream::Failure::timeout: co_return co_await answer(504, asked + ": no whole response in time", false);
-    case upstream::Failure::bad_response: co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
+    case upstream::Failure::refused:
+      co_return co_await answer(503, asked + ": connection refused", false);
+    case upstream::Failure::unreachable:
+      co_return co_await answer(503, asked + ": unreachable", false);
+    case upstream::Failure::connect_timeout:
+      co_return co_await answer(504, asked + ": not connected in time", false);
+    case upstream::Failure::timeout:
+      co_return co_await answer(504, asked + ": no whole response in time", false);
+    case upstream::Failure::bad_response:
+      co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
     case upstream::Failure::reset:
-    case upstream::Failure::server_error: break;
+    case upstream::Failure::server_error:
+      break;
   }
   co_return co_await answer(502, asked + ": the connection ended before the response", false);
 }

@@ -86,9 +86,9 @@ class Http1Session final : public Session {
   http::RequestParser request_parser_;
   http::ResponseParser response_parser_;
   http::Verdict verdict_;
-  bool idle_ = false;      ///< between two requests
-  bool served_ = false;    ///< a request was answered
-  SteadyTime started_{};   ///< when the request's head was complete
+  bool idle_ = false;     ///< between two requests
+  bool served_ = false;   ///< a request was answered
+  SteadyTime started_{};  ///< when the request's head was complete
 
   // The request in hand.
   std::string request_head_;     ///< as it is sent on
@@ -97,10 +97,10 @@ class Http1Session final : public Session {
   net::Buffer body_in_;          ///< the body's further bytes, and what follows it
   std::string replay_;           ///< the body's further bytes, while they are few
   bool replayable_ = true;
-  bool fresh_ = false;           ///< the next attempt is a new connection to target_
-  std::uint16_t status_ = 0;     ///< told to the client; 0: none
+  bool fresh_ = false;        ///< the next attempt is a new connection to target_
+  std::uint16_t status_ = 0;  ///< told to the client; 0: none
   bool counted_ = false;
-  SteadyTime limit_{};           ///< when the response must be complete
+  SteadyTime limit_{};  ///< when the response must be complete
   std::vector<EndpointId> tried_;
   unsigned retries_ = 0;
 
@@ -115,11 +115,11 @@ class Http1Session final : public Session {
   bool request_sent_ = false;      ///< the whole request is written
   bool response_begun_ = false;    ///< a byte of a response came
   bool tunnelling_ = false;
-  std::size_t sent_ = 0;           ///< bytes of the request written to the socket
+  std::size_t sent_ = 0;  ///< bytes of the request written to the socket
   Ended ended_ = Ended::undecided;
   After after_ = After::closed;
   upstream::Failure failure_ = upstream::Failure::reset;
-  std::string_view reason_;        ///< why something is malformed
+  std::string_view reason_;  ///< why something is malformed
 };
 
 }  // namespace causeway::proxy

@@ -17,7 +17,8 @@ std::unique_ptr<net::Connection> IdlePool::take(EndpointId endpoint, const Socke
   return nullptr;
 }
 
-void IdlePool::put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection, SteadyTime now) {
+void IdlePool::put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection,
+                   SteadyTime now) {
   auto& entry = endpoints_[endpoint];
   if (entry.address != address) entry = PerEndpoint{address, {}};
   if (entry.idle.size() >= kMaxIdlePerEndpoint) return;

@@ -22,7 +22,8 @@ class IdlePool {
   /// server ended them, or sent what nobody asked for.
   std::unique_ptr<net::Connection> take(EndpointId endpoint, const SocketAddress& address);
   /// The connection carried a whole response and nothing beyond it.
-  void put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection, SteadyTime now);
+  void put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection,
+           SteadyTime now);
 
   /// Closes those to endpoints (at addresses) that `keep` does not hold for.
   template <class Keep>

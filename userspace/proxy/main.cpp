@@ -1,4 +1,11 @@
 // causeway-proxy: started by the agent with the feed as an inherited descriptor.
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -6,13 +13,6 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <unistd.h>
-
-#include <charconv>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <string_view>
 
 #include "base/log.h"
 #include "feed/feed.h"
@@ -46,7 +46,8 @@ Result<Options> parse_options(int argc, char** argv) {
     const std::string_view value = argv[i + 1];
     if (name == "--feed-fd") {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.feed_fd);
-      if (error != std::errc{} || end != value.data() + value.size()) return make_error("read option", name, "it takes a number");
+      if (error != std::errc{} || end != value.data() + value.size())
+        return make_error("read option", name, "it takes a number");
     } else if (name == "--user") {
       options.confinement.user = value;
     } else if (name == "--chroot") {
@@ -63,7 +64,10 @@ Result<Options> parse_options(int argc, char** argv) {
 class Main {
  public:
   Main(Fd feed, std::unique_ptr<Heartbeat> heartbeat)
-      : receiver_(io_.get_executor(), std::move(feed)), heartbeat_(std::move(heartbeat)), timer_(io_), signals_(io_, SIGTERM, SIGINT) {}
+      : receiver_(io_.get_executor(), std::move(feed)),
+        heartbeat_(std::move(heartbeat)),
+        timer_(io_),
+        signals_(io_, SIGTERM, SIGINT) {}
 
   Result<void> run(const feed::ProxySettings& settings, feed::Handover handover) {
     auto proxy = Proxy::create(io_, settings, std::move(handover.listeners), std::move(handover.counters), origins_);

@@ -1,5 +1,9 @@
 #include "proxy/privileges.h"
 
+#include <cerrno>
+#include <charconv>
+#include <optional>
+
 #include <fmt/core.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -8,10 +12,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <charconv>
-#include <optional>
 
 #include "proxy/syscall_filter.h"
 
@@ -35,7 +35,8 @@ Result<std::optional<Account>> find_account(const std::string& user) {
   } else {
     return make_error("become user", user, "there is no such account; create it, or name another");
   }
-  if (account.uid == 0) return make_error("become user", user, "that is root; the proxy reads strangers' bytes and must not be");
+  if (account.uid == 0)
+    return make_error("become user", user, "that is root; the proxy reads strangers' bytes and must not be");
   return std::optional<Account>(account);
 }
 
@@ -58,13 +59,16 @@ Result<void> drop_bounding_set() {
 
 Result<void> become(const Account& account) {
   if (::setgroups(0, nullptr) != 0) return errno_error(errno, "drop", "supplementary groups");
-  if (::setresgid(account.gid, account.gid, account.gid) != 0) return errno_error(errno, "become group", std::to_string(account.gid));
-  if (::setresuid(account.uid, account.uid, account.uid) != 0) return errno_error(errno, "become user", std::to_string(account.uid));
+  if (::setresgid(account.gid, account.gid, account.gid) != 0)
+    return errno_error(errno, "become group", std::to_string(account.gid));
+  if (::setresuid(account.uid, account.uid, account.uid) != 0)
+    return errno_error(errno, "become user", std::to_string(account.uid));
   return {};
 }
 
 Result<void> drop_capabilities() {
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return errno_error(errno, "drop", "ambient capabilities");
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    return errno_error(errno, "drop", "ambient capabilities");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct none[2]{};
   if (::syscall(SYS_capset, &header, none) != 0) return errno_error(errno, "drop", "capabilities");

@@ -1,9 +1,9 @@
 #include "proxy/proxy.h"
 
+#include <algorithm>
+
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
-
-#include <algorithm>
 
 namespace causeway::proxy {
 
@@ -21,13 +21,14 @@ std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::
 
 }  // namespace
 
-Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings, std::vector<Fd> listeners,
-                                             Fd counters, const OriginLookup& origins) {
+Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings,
+                                             std::vector<Fd> listeners, Fd counters, const OriginLookup& origins) {
   auto slab = observe::Slab::open(std::move(counters));
   if (!slab) return slab.error();
   const std::size_t count = settings.workers;
   if (count == 0 || count > slab->workers()) {
-    return make_error("start", "proxy", fmt::format("{} workers, but the counters have room for {}", count, slab->workers()));
+    return make_error("start", "proxy",
+                      fmt::format("{} workers, but the counters have room for {}", count, slab->workers()));
   }
   slab->reset_gauges();
   std::unique_ptr<Proxy> proxy(new Proxy(main, std::move(*slab)));
@@ -45,7 +46,8 @@ Proxy::~Proxy() = default;
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
   const auto routes = std::make_shared<const Routes>(std::move(snapshot));
-  const auto one_done = after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });
+  const auto one_done =
+      after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });
   for (auto& worker : workers_) worker->publish(routes, one_done);
 }
 
@@ -57,7 +59,8 @@ void Proxy::drain(std::function<void()> done) {
 
 bool Proxy::workers_live() {
   const std::uint64_t asked = pings_;
-  const bool live = std::all_of(workers_.begin(), workers_.end(), [asked](const auto& w) { return w->answered() >= asked; });
+  const bool live =
+      std::all_of(workers_.begin(), workers_.end(), [asked](const auto& w) { return w->answered() >= asked; });
   if (live) {
     ++pings_;
     for (auto& worker : workers_) worker->ping(pings_);

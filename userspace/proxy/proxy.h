@@ -1,10 +1,10 @@
 #pragma once
 // The workers as one: what the main thread does with them.
-#include <boost/asio/io_context.hpp>
-
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
 
 #include "feed/feed.h"
 #include "observe/slab.h"

@@ -1,8 +1,8 @@
 #include "proxy/routes.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+
+#include <arpa/inet.h>
 
 namespace causeway::proxy {
 

@@ -12,8 +12,8 @@ class Routes {
  public:
   explicit Routes(SnapshotPtr snapshot);
 
-  /// The alias dialled, or nullptr: no alias of this snapshot has that address and port. The kernel checked already that the
-  /// client's namespace may see it.
+  /// The alias dialled, or nullptr: no alias of this snapshot has that address and port. The kernel checked already
+  /// that the client's namespace may see it.
   const Alias* find(const SocketAddress& dialled) const;
   const std::shared_ptr<const Service>* service(ServiceId id) const;
   Revision revision() const { return snapshot_->revision; }

@@ -1,8 +1,8 @@
 #include "proxy/session.h"
 
-#include <boost/asio/error.hpp>
-
 #include <algorithm>
+
+#include <boost/asio/error.hpp>
 
 #include "net/socket_options.h"
 
@@ -11,15 +11,16 @@ namespace causeway::proxy {
 using namespace std::chrono_literals;
 
 namespace {
-/// How often a session that waits for its upstream looks whether its client is still there. A watch on the socket itself would
-/// cost a system call a request.
+/// How often a session that waits for its upstream looks whether its client is still there. A watch on the socket
+/// itself would cost a system call a request.
 constexpr auto kWatchInterval = 250ms;
 }  // namespace
 
 Session::Session(Downstream& downstream)
     : down_(downstream),
       connector_(downstream.context.executor(), downstream.context.wheel),
-      tick_(downstream.context.wheel, [](void* self) { static_cast<Session*>(self)->on_tick(); }, this) {
+      tick_(
+          downstream.context.wheel, [](void* self) { static_cast<Session*>(self)->on_tick(); }, this) {
   downstream.session = this;
 }
 
@@ -37,7 +38,8 @@ void Session::set_waits(const Waits& waits) {
 
 void Session::arm(SteadyTime time) {
   SteadyTime next = waits_.limit;
-  if (waits_.idle > 0ns) next = std::min(next, idle_since_ + std::chrono::duration_cast<SteadyTime::duration>(waits_.idle));
+  if (waits_.idle > 0ns)
+    next = std::min(next, idle_since_ + std::chrono::duration_cast<SteadyTime::duration>(waits_.idle));
   if (waits_.watch_client) next = std::min(next, time + kWatchInterval);
   tick_.expires_at(next);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What every protocol's session has in common: a client's connection, the service that it dialled, a deadline on every wait.
-// A session does not assume a protocol: HTTP/1 and TCP stand in files of their own, chosen in accept.cpp.
+// What every protocol's session has in common: a client's connection, the service that it dialled, a deadline on every
+// wait. A session does not assume a protocol: HTTP/1 and TCP stand in files of their own, chosen in accept.cpp.
 #include <array>
 #include <chrono>
 #include <memory>
@@ -18,7 +18,12 @@ class Session;
 /// A client's connection.
 struct Downstream : DownstreamHook {
   Downstream(Context& c, Fd socket, std::shared_ptr<ServiceState> s, observe::Slot& counters, std::string name)
-      : context(c), client(c.executor(), std::move(socket)), in(c.buffers), service(std::move(s)), slot(counters), alias_name(std::move(name)) {
+      : context(c),
+        client(c.executor(), std::move(socket)),
+        in(c.buffers),
+        service(std::move(s)),
+        slot(counters),
+        alias_name(std::move(name)) {
     c.downstreams.push_back(*this);
   }
 
@@ -59,10 +64,11 @@ class Session {
   struct Waits {
     SteadyTime limit = SteadyTime::max();  ///< no wait lasts beyond this time
     std::chrono::nanoseconds idle{0};      ///< nothing happening for this long ends the wait; 0: off
-    bool watch_client = false;             ///< look for a client that vanished (reset) while only the upstream is waited for
+    bool watch_client = false;  ///< look for a client that vanished (reset) while only the upstream is waited for
   };
-  /// What bounds the waits from here on, in place of what did before. Past a bound the session is interrupted with timed_out
-  /// (connection_aborted: the client vanished), and the bounds are gone: what is waited for then sets its own.
+  /// What bounds the waits from here on, in place of what did before. Past a bound the session is interrupted with
+  /// timed_out (connection_aborted: the client vanished), and the bounds are gone: what is waited for then sets its
+  /// own.
   void set_waits(const Waits& waits);
   /// Something happened: the idle time begins anew.
   void touch() { idle_since_ = now(); }

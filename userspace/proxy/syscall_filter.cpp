@@ -1,24 +1,45 @@
 #include "proxy/syscall_filter.h"
 
+#include <cerrno>
+#include <cstddef>
+#include <vector>
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstddef>
-#include <vector>
-
 namespace causeway::proxy {
 namespace {
 
 constexpr unsigned kRefused[] = {
-    SYS_bpf,        SYS_execve,           SYS_execveat,          SYS_ptrace,       SYS_process_vm_readv, SYS_process_vm_writev,
-    SYS_pidfd_open, SYS_pidfd_getfd,      SYS_unshare,           SYS_setns,        SYS_mount,            SYS_umount2,
-    SYS_pivot_root, SYS_chroot,           SYS_open_by_handle_at, SYS_keyctl,       SYS_add_key,          SYS_request_key,
-    SYS_userfaultfd, SYS_perf_event_open, SYS_io_uring_setup,    SYS_init_module,  SYS_finit_module,     SYS_delete_module,
-    SYS_kexec_load, SYS_reboot,
+    SYS_bpf,
+    SYS_execve,
+    SYS_execveat,
+    SYS_ptrace,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_pidfd_open,
+    SYS_pidfd_getfd,
+    SYS_unshare,
+    SYS_setns,
+    SYS_mount,
+    SYS_umount2,
+    SYS_pivot_root,
+    SYS_chroot,
+    SYS_open_by_handle_at,
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_userfaultfd,
+    SYS_perf_event_open,
+    SYS_io_uring_setup,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_delete_module,
+    SYS_kexec_load,
+    SYS_reboot,
 };
 
 #if defined(__x86_64__)

@@ -1,8 +1,8 @@
 #include "proxy/tcp_session.h"
 
-#include <boost/asio/error.hpp>
-
 #include <vector>
+
+#include <boost/asio/error.hpp>
 
 #include "net/join.h"
 #include "net/relay.h"
@@ -20,7 +20,8 @@ net::Task<bool> TcpSession::connect() {
   for (unsigned retries = 0;; ++retries) {
     const Endpoint* endpoint = state.set.pick(tried);
     if (endpoint == nullptr) {
-      if (tried.empty()) observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+      if (tried.empty())
+        observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
       co_return false;
     }
     target_ = {endpoint->id, endpoint->address};
@@ -41,7 +42,8 @@ net::Task<bool> TcpSession::connect() {
 namespace {
 
 /// Waits for `watched`; the first to see something ends the wait of the other.
-net::Task<> watch(net::Connection& watched, net::Connection& other, TcpSession::Speaker who, TcpSession::Speaker& first) {
+net::Task<> watch(net::Connection& watched, net::Connection& other, TcpSession::Speaker who,
+                  TcpSession::Speaker& first) {
   const error_code error = co_await watched.wait_readable();
   if (first != TcpSession::Speaker::nobody || error) co_return;
   first = who;

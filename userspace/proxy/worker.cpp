@@ -28,8 +28,8 @@ Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::
       sweep_timer_(io_.get_executor()),
       drain_timer_(io_.get_executor()) {
   for (Fd& listener : listeners) {
-    acceptors_.push_back(
-        std::make_unique<net::Acceptor>(io_.get_executor(), std::move(listener), [this](Fd socket) { accept(std::move(socket)); }));
+    acceptors_.push_back(std::make_unique<net::Acceptor>(io_.get_executor(), std::move(listener),
+                                                         [this](Fd socket) { accept(std::move(socket)); }));
   }
 }
 

@@ -1,14 +1,14 @@
 #pragma once
 // One thread with its own event loop, listeners, upstream state and counters. Workers share nothing but the snapshot.
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
+
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "base/fd.h"
 #include "net/acceptor.h"
@@ -20,7 +20,8 @@ namespace causeway::proxy {
 class Worker {
  public:
   /// `slab` and `origins` outlive it.
-  Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins, std::vector<Fd> listeners);
+  Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
+         std::vector<Fd> listeners);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -37,8 +38,8 @@ class Worker {
   std::uint64_t answered() const { return answered_.load(std::memory_order_acquire); }
 
  private:
-  using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                  net::Executor>;
+  using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                                  boost::asio::wait_traits<std::chrono::steady_clock>, net::Executor>;
   void run();
   void accept(Fd socket);
   void sweep_later();

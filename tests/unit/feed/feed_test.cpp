@@ -1,12 +1,12 @@
 #include "feed/feed.h"
 
+#include <thread>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <thread>
 
 #include "base/random.h"
 #include "feed/codec.h"
@@ -21,7 +21,9 @@ namespace {
 using namespace std::chrono_literals;
 using test::run_until;
 
-Fd memory_file() { return Fd(::memfd_create("feed-test", MFD_CLOEXEC)); }
+Fd memory_file() {
+  return Fd(::memfd_create("feed-test", MFD_CLOEXEC));
+}
 
 ino_t inode(const Fd& fd) {
   struct stat info {};
@@ -242,7 +244,8 @@ TEST(Feed, ClosesOnNonsenseFromTheAgentAndKeepsTheLastSnapshot) {
     std::string bytes;
     ASSERT_TRUE(append_frame(bytes, delta, kMaxFrameToProxy));
     bytes += std::string("\0\0\0\x08", 4);
-    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(0xf8 | random.below(8));  // no valid protobuf field starts so
+    for (int i = 0; i < 8; ++i)
+      bytes += static_cast<char>(0xf8 | random.below(8));  // no valid protobuf field starts so
     send_raw(agent.get(), bytes);
     ASSERT_TRUE(run_until(context, [&] { return closed; }));
     ASSERT_NE(got, nullptr);

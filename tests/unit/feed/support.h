@@ -1,12 +1,12 @@
 #pragma once
-#include <boost/asio/io_context.hpp>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "model/snapshot.h"
@@ -44,7 +44,8 @@ inline std::shared_ptr<const Service> service(std::uint32_t id, std::size_t endp
     Endpoint endpoint;
     endpoint.id = EndpointId(static_cast<std::uint32_t>(id * 100000 + i + 1));
     endpoint.instance_id = "task-" + std::to_string(i);
-    endpoint.address = {IpAddress::v4(0x7ffe0000u + static_cast<std::uint32_t>(i)), static_cast<std::uint16_t>(3000 + i % 1000)};
+    endpoint.address = {IpAddress::v4(0x7ffe0000u + static_cast<std::uint32_t>(i)),
+                        static_cast<std::uint16_t>(3000 + i % 1000)};
     endpoint.weight = static_cast<std::uint32_t>(1 + i % 3);
     endpoint.health = i % 2 == 0 ? Health::healthy : Health::draining;
     out->endpoints.push_back(endpoint);

@@ -1,16 +1,16 @@
 #include "net/connection.h"
 
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <thread>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <memory>
-#include <string>
-#include <thread>
 
 #include "net/acceptor.h"
 #include "net/buffer.h"
@@ -105,7 +105,8 @@ TEST(ConnectionTest, ReadsWritesAndSeesTheEnd) {
   run(io, [&]() -> Task<> {
     // Named: a coroutine refers to its lambda's captures.
     const auto write = [&]() -> Task<> {
-      std::array<iovec, 2> parts{{{const_cast<char*>(sent.data()), 1'000'000}, {const_cast<char*>(sent.data()), 2'000'000}}};
+      std::array<iovec, 2> parts{
+          {{const_cast<char*>(sent.data()), 1'000'000}, {const_cast<char*>(sent.data()), 2'000'000}}};
       std::size_t written = 0;
       const auto error = co_await left.write_all(parts, &written);
       EXPECT_FALSE(error);
@@ -136,7 +137,8 @@ TEST(ConnectionTest, EndsAWaitWithTheReasonGiven) {
   DeadlineWheel wheel(io);
   auto [a, b] = stream_pair();
   Connection left(io.get_executor(), std::move(a));
-  Deadline deadline(wheel, [](void* c) { static_cast<Connection*>(c)->interrupt(asio::error::timed_out); }, &left);
+  Deadline deadline(
+      wheel, [](void* c) { static_cast<Connection*>(c)->interrupt(asio::error::timed_out); }, &left);
   deadline.expires_after(20ms);
   run(io, [&]() -> Task<> {
     char room[10];

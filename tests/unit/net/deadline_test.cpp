@@ -1,11 +1,11 @@
 #include "net/deadline.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace causeway::net {
 namespace {
@@ -13,7 +13,9 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Probe {
-  explicit Probe(DeadlineWheel& wheel) : deadline(wheel, [](void* self) { static_cast<Probe*>(self)->fire(); }, this) {}
+  explicit Probe(DeadlineWheel& wheel)
+      : deadline(
+            wheel, [](void* self) { static_cast<Probe*>(self)->fire(); }, this) {}
   void fire() {
     ++fired;
     at = std::chrono::steady_clock::now();
@@ -48,9 +50,8 @@ TEST_F(DeadlineTest, FiresOnceAndNeverEarly) {
     due.push_back(std::chrono::steady_clock::now() + std::chrono::milliseconds(i * 7 % 200));
     probes.back()->deadline.expires_at(due.back());
   }
-  ASSERT_TRUE(run_until([&] {
-    return std::all_of(probes.begin(), probes.end(), [](auto& p) { return p->fired > 0; });
-  }));
+  ASSERT_TRUE(
+      run_until([&] { return std::all_of(probes.begin(), probes.end(), [](auto& p) { return p->fired > 0; }); }));
   for (std::size_t i = 0; i < probes.size(); ++i) {
     EXPECT_EQ(probes[i]->fired, 1);
     EXPECT_GE(probes[i]->at, due[i]);

@@ -42,7 +42,8 @@ TEST_F(ProxyTest, CarriesBodiesOfEverySizeBothWays) {
   auto client = dial();
   for (const std::size_t bytes : {0u, 1u, 100u, 32'700u, 33'000u, 65'536u, 200'000u, 3'000'000u}) {
     const auto body = pattern(bytes);
-    ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: " + std::to_string(bytes) + "\r\n\r\n" + body));
+    ASSERT_TRUE(
+        client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: " + std::to_string(bytes) + "\r\n\r\n" + body));
     auto reply = client.read_message();
     ASSERT_TRUE(reply) << bytes;
     EXPECT_TRUE(reply->body == body) << bytes;
@@ -153,7 +154,8 @@ TEST_F(ProxyTest, PassesAnAnswerThatComesBeforeTheBodysEnd) {
   });
   publish({server.address()});
   auto client = dial();
-  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n" + std::string(100'000, 'x')));
+  ASSERT_TRUE(
+      client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n" + std::string(100'000, 'x')));
   const auto reply = client.read_message();
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->status, 413);
@@ -199,7 +201,8 @@ TEST_F(ProxyTest, ResetsTheClientWhenAResponseBreaksLater) {
   bool malformed = false;
   Server server([&](Peer& peer) {
     peer.read_until("\r\n\r\n");
-    peer.send(malformed ? "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n" : "HTTP/1.1 200 OK\r\n\r\npart");
+    peer.send(malformed ? "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n"
+                        : "HTTP/1.1 200 OK\r\n\r\npart");
     peer.read_exactly(1);  // its cue: the part has arrived
     if (malformed) {
       peer.send("zz\r\n");

@@ -1,12 +1,12 @@
 #include "fixture.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
 #include <sys/socket.h>
-
-#include <algorithm>
-#include <cstring>
 
 namespace causeway::proxy::test {
 
@@ -55,7 +55,8 @@ void ProxyTest::start(unsigned workers) {
   }
   main_ = std::thread([this] { io_.run(); });
   on_main([&] {
-    auto made = Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_);
+    auto made =
+        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_);
     ASSERT_TRUE(made) << made.error().message();
     proxy_ = std::move(*made);
   });

@@ -1,17 +1,16 @@
 #pragma once
-#include <gtest/gtest.h>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-
-#include <atomic>
-#include <chrono>
-#include <future>
-#include <mutex>
-#include <memory>
-#include <thread>
-#include <vector>
+#include <gtest/gtest.h>
 
 #include "observe/slab.h"
 #include "peers.h"

@@ -75,7 +75,8 @@ TEST_F(ProxyTest, AnswersPipelinedRequestsInOrder) {
   publish({server.address()});
   auto client = dial();
   const std::string post = "POST /4 HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-  ASSERT_TRUE(client.send(get("/1") + get("/2") + "POST /3 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi" + post + get("/5")));
+  ASSERT_TRUE(client.send(get("/1") + get("/2") + "POST /3 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi" + post +
+                          get("/5")));
   for (const auto* expected : {"/1", "/2", "/3hi", "/4abc", "/5"}) {
     const auto reply = client.read_message();
     ASSERT_TRUE(reply) << expected;
@@ -107,8 +108,9 @@ TEST_F(ProxyTest, AcceptsALargeHeadAndRefusesATooLargeOne) {
 TEST_F(ProxyTest, RefusesWhatIsNotHttp) {
   Server server(Server::echo_name("one"));
   publish({server.address()});
-  for (const std::string garbage : {"\x16\x03\x01\x02\x00\x01\r\n\r\n", "hello world\r\n\r\n", "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
-                                    "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"}) {
+  for (const std::string garbage :
+       {"\x16\x03\x01\x02\x00\x01\r\n\r\n", "hello world\r\n\r\n", "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"}) {
     auto client = dial();
     ASSERT_TRUE(client.send(garbage));
     const auto reply = client.read_message();
@@ -164,7 +166,8 @@ TEST_F(ProxyTest, AnswersAClientThatShutItsSendingHalfDown) {
 
 TEST_F(ProxyTest, SpeaksHttp10WithOldClients) {
   Server server([](Peer& peer) {
-    while (peer.read_message()) peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+    while (peer.read_message())
+      peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
   });
   publish({server.address()});
   auto client = dial();

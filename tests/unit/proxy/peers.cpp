@@ -1,15 +1,15 @@
 #include "peers.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
 
 namespace causeway::proxy::test {
 
@@ -78,7 +78,9 @@ std::size_t Peer::send_some(std::string_view bytes) {
   return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
-void Peer::shutdown_send() { ::shutdown(fd_.get(), SHUT_WR); }
+void Peer::shutdown_send() {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
 
 void Peer::reset() {
   const linger abort{1, 0};
@@ -154,7 +156,9 @@ std::optional<Reply> Peer::read_message(bool head_only) {
 }
 
 Server::Server(Handler handler, std::uint16_t port)
-    : handler_(std::move(handler)), listener_(listen_on_loopback(port, address_)), acceptor_([this] { accept_all(); }) {}
+    : handler_(std::move(handler)),
+      listener_(listen_on_loopback(port, address_)),
+      acceptor_([this] { accept_all(); }) {}
 
 void Server::accept_all() {
   for (;;) {
@@ -171,6 +175,7 @@ void Server::accept_all() {
       const std::lock_guard inner(mutex_);
       std::erase(open_, held);
       ::close(held);
+      ++ended_;
     });
   }
 }
@@ -200,8 +205,8 @@ SocketAddress refusing_address() {
 }
 
 std::string response(std::string_view body, std::string_view more_fields) {
-  return "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more_fields) + "\r\n" +
-         std::string(body);
+  return "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(body.size()) + "\r\n" + std::string(more_fields) +
+         "\r\n" + std::string(body);
 }
 
 std::string get(std::string_view path, std::string_view more_fields) {

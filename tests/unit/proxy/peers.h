@@ -1,5 +1,6 @@
 #pragma once
 // Real sockets on 127.0.0.1: clients and servers of the tests, blocking, with a limit on every wait.
+#include <atomic>
 #include <functional>
 #include <list>
 #include <memory>
@@ -9,8 +10,6 @@
 #include <string_view>
 #include <thread>
 #include <vector>
-
-#include <atomic>
 
 #include "base/fd.h"
 #include "base/ip.h"
@@ -66,8 +65,8 @@ class Server {
   ~Server();
   const SocketAddress& address() const { return address_; }
   int connections() const { return connections_; }
-  int requests() const { return requests_; }
-  void count_request() { ++requests_; }
+  /// Connections whose handler has returned, and which are closed.
+  int ended() const { return ended_; }
 
   /// Answers every request with its `name` and closes with the client.
   static Handler echo_name(std::string name);
@@ -78,7 +77,7 @@ class Server {
   SocketAddress address_;
   Fd listener_;
   std::atomic<int> connections_{0};
-  std::atomic<int> requests_{0};
+  std::atomic<int> ended_{0};
   std::mutex mutex_;
   std::list<std::thread> threads_;
   std::vector<int> open_;

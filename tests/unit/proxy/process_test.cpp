@@ -1,4 +1,11 @@
 // causeway-proxy as the agent starts it: what it may, what it beats, how it ends.
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+
 #include <boost/asio/io_context.hpp>
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -13,13 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <optional>
-
 #include "causeway/abi/heartbeat.h"
 #include "feed/feed.h"
 #include "observe/slab.h"
@@ -31,7 +31,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string binary() { return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "causeway-proxy"; }
+std::string binary() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "causeway-proxy";
+}
 
 std::map<std::string, std::string> process_status(int pid) {
   std::map<std::string, std::string> out;
@@ -145,7 +147,8 @@ class ProxyProcessTest : public ::testing::Test {
 
 TEST_F(ProxyProcessTest, HasGivenEverythingUp) {
   const auto status = process_status(pid_);
-  for (const auto* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) EXPECT_EQ(status.at(set), "0000000000000000") << set;
+  for (const auto* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+    EXPECT_EQ(status.at(set), "0000000000000000") << set;
   const passwd* nobody = ::getpwnam("nobody");
   ASSERT_NE(nobody, nullptr);
   EXPECT_EQ(status.at("Uid"), fmt::format("{0}\t{0}\t{0}\t{0}", nobody->pw_uid));
@@ -166,8 +169,9 @@ TEST_F(ProxyProcessTest, HoldsOnlyWhatItWasHanded) {
   for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid_))) {
     const auto target = std::filesystem::read_symlink(entry.path()).string();
     if (target.starts_with("socket:")) ++sockets;
-    const bool known = std::stoi(entry.path().filename()) <= 2 || target.starts_with("socket:") || target.starts_with("anon_inode:") ||
-                       target.starts_with("pipe:") || target.starts_with("/memfd:");
+    const bool known = std::stoi(entry.path().filename()) <= 2 || target.starts_with("socket:") ||
+                       target.starts_with("anon_inode:") || target.starts_with("pipe:") ||
+                       target.starts_with("/memfd:");
     EXPECT_TRUE(known) << target;
   }
   EXPECT_GE(sockets, 2);  // the feed and the listener
@@ -196,7 +200,9 @@ TEST_F(ProxyProcessTest, ResetsWhatTheKernelDidNotBring) {
 TEST_F(ProxyProcessTest, EndsWhenItIsDrained) {
   publisher_->drain();
   run_until([&] { return true; });
-  EXPECT_TRUE(run_until([&] { return ::waitpid(pid_, nullptr, WNOHANG | WNOWAIT) != 0 || process_status(pid_)["State"].starts_with("Z"); }));
+  EXPECT_TRUE(run_until([&] {
+    return ::waitpid(pid_, nullptr, WNOHANG | WNOWAIT) != 0 || process_status(pid_)["State"].starts_with("Z");
+  }));
   EXPECT_EQ(ended(), 0);
 }
 
@@ -239,7 +245,8 @@ TEST(Confine, RefusesBpfAndOtherPrograms) {
                              attr.key_size = 4;
                              attr.value_size = 4;
                              attr.max_entries = 1;
-                             if (::syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr) >= 0 || errno != EPERM) return 1;
+                             if (::syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr) >= 0 || errno != EPERM)
+                               return 1;
                              char* const none[] = {nullptr};
                              if (::execve("/self/exe", none, none) == 0 || errno != EPERM) return 2;
                              if (::setuid(0) == 0) return 3;

@@ -113,7 +113,8 @@ TEST_F(ProxyTest, RecognisesAnythingElseAsTcp) {
   Server server(echo);
   publish({server.address()}, {.protocol = AppProtocol::detect});
   auto client = dial();
-  for (const std::string& bytes : {std::string("\x16\x03\x01 hello"), std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")}) {
+  for (const std::string& bytes :
+       {std::string("\x16\x03\x01 hello"), std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")}) {
     auto peer = dial();
     ASSERT_TRUE(peer.send(bytes));
     EXPECT_EQ(peer.read_exactly(bytes.size()), bytes);
