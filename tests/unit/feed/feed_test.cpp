@@ -155,6 +155,19 @@ TEST(Feed, CarriesSnapshotsBothWaysAcknowledged) {
   ASSERT_TRUE(run_until(context, [&] { return drained; }));
 }
 
+TEST(Feed, AcknowledgesTheSnapshotOfAnEmptyStore) {
+  boost::asio::io_context context;
+  Agent agent(context);
+  Receiver receiver(context.get_executor(), std::move(agent.proxy));
+  receiver.on_snapshot([&](SnapshotPtr s) { receiver.acknowledge(s->revision); });
+  receiver.start();
+  bool told = false;
+  agent.publisher->on_acknowledged([&](Revision r) { told = r == Revision(0); });
+  agent.publisher->publish(std::make_shared<Snapshot>());
+  ASSERT_TRUE(run_until(context, [&] { return told || !agent.closed.empty(); }));
+  EXPECT_EQ(agent.closed, "");
+}
+
 TEST(Feed, CoalescesWhileTheProxyDoesNotRead) {
   boost::asio::io_context context;
   Agent agent(context);
