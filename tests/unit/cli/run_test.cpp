@@ -40,7 +40,9 @@ class RunTest : public testing::Test {
   }
   ~RunTest() override {
     ::kill(agent_, SIGTERM);
-    ::waitpid(agent_, nullptr, 0);
+    int status = 0;
+    ::waitpid(agent_, &status, 0);
+    EXPECT_EQ(status, 0) << "the agent's process did not end well";
     std::filesystem::remove_all(directory_);
   }
 
