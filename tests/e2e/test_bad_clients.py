@@ -37,7 +37,7 @@ class BadClients(HostTest):
     def test_wrong_signatures(self):
         body = b'{"Name": "intruder"}'
         yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
-        for changes in ({"secret": "x" * 40}, {"key": "AKIAUNKNOWN"}, {"region": "eu-west-9"}, {"when": yesterday}):
+        for changes in ({"secret": "x" * 40}, {"key": "AKIAUNKNOWN"}, {"when": yesterday}):
             with self.subTest(changes):
                 status, answer = self.post(self.signed(**changes), body)
                 self.assertIn(status, (400, 403), answer)

@@ -84,7 +84,8 @@ class BadEndpoints(HostTest):
         self.service("ejected", [self.free_port(), self.server(self.ok)])
         for _ in range(30):
             self.assertEqual(self.code("http://ejected/")[0], "200")
-        self.assertEqual(self.host.metric("causeway_ejections_total", discovery_name="ejected"), 1)
+        # Each of the two workers watches for itself.
+        self.assertIn(self.host.metric("causeway_ejections_total", discovery_name="ejected"), (1, 2))
 
     def test_only_refusing_endpoints(self):
         self.service("refusing", [self.free_port()])
@@ -154,12 +155,14 @@ class BadEndpoints(HostTest):
 
     def test_explain_says_why_one_is_left_out(self):
         self.service("why", [self.server(self.ok)])
-        identity = next(s["Id"] for s in self.host.cloud_map("ListServices")["Services"] if s["Name"] == "why")
-        self.host.finished(self.host.cloud_map("RegisterInstance", ServiceId=identity, InstanceId="sick", Attributes={
-            "AWS_INSTANCE_IPV4": "10.9.9.9", "AWS_INSTANCE_PORT": "80", "AWS_INIT_HEALTH_STATUS": "UNHEALTHY"}))
+        task = self.host.start_task("why", ("sleep", "60"))  # never listens
+        self.addCleanup(task.wait)
+        self.addCleanup(task.kill)
+        address = wait_until(lambda: [i["Attributes"]["AWS_INSTANCE_IPV4"] for i in self.host.instances("why", health="ALL")
+                                      if "ECS_SERVICE_NAME" in i["Attributes"]], 5, "the task is registered")[0]
         text = self.host.causeway("explain", "why:80").stdout
-        self.assertIn("10.9.9.9", text)
-        self.assertIn("unhealthy", text)
+        self.assertIn(address, text)
+        self.assertRegex(text, "starting|listen")
         json.loads(self.host.causeway("explain", "why:80", "--json").stdout)
         self.assertEqual({self.code("http://why/")[0] for _ in range(4)}, {"200"})
         wait_until(lambda: self.host.metric("causeway_endpoints", discovery_name="why") >= 1, 5, "endpoints are counted")

@@ -4,10 +4,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -52,6 +55,11 @@ std::string proxy_binary() {
   return (self.parent_path() / "causeway-proxy").string();
 }
 
+Error with_key(Error error, std::string_view key) {
+  error.cause += fmt::format(" (the address is set by {})", key);
+  return error;
+}
+
 control::Settings control_settings(const Config& config) {
   control::Settings settings;
   settings.region = config.aws.region;
@@ -68,6 +76,7 @@ struct Agent::State {
   State(asio::io_context& c, Config cfg) : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c), operations_timer(c) {}
 
   Result<void> start();
+  void undo_start();
   Result<void> start_control();
   Result<void> start_interfaces();
   Result<void> start_kernel();
@@ -130,12 +139,23 @@ Result<void> Agent::State::start() {
   // Whatever can refuse (store, ports) comes before the kernel part, which touches other programs' traffic.
   for (const auto step : {&State::start_control, &State::start_interfaces, &State::start_kernel, &State::start_proxy, &State::start_dns}) {
     if (auto done = (this->*step)(); !done) {
-      if (plane && orphans.empty()) (void)plane->stop();
+      undo_start();
       return done.error();
     }
   }
   connect_parts();
   return {};
+}
+
+void Agent::State::undo_start() {
+  if (!orphans.empty()) return;  // they go on serving, with what is attached for them
+  if (plane) (void)plane->stop();
+  if (proxy && proxy->pid() > 0) {
+    ::kill(proxy->pid(), SIGKILL);
+    ::waitpid(proxy->pid(), nullptr, 0);
+  }
+  if (local_api) ::unlink(config.socket_path().c_str());
+  leave_layout(layout);
 }
 
 Result<void> Agent::State::start_control() {
@@ -158,7 +178,7 @@ Result<void> Agent::State::start_control() {
 
 Result<void> Agent::State::start_interfaces() {
   api = std::make_unique<web::Server>(context.get_executor(), control::make_api(*controller, credentials, clock, config.aws.region));
-  if (auto listening = api->listen_tcp(config.listen.api); !listening) return listening.error();
+  if (auto listening = api->listen_tcp(config.listen.api); !listening) return with_key(listening.error(), "listen.api");
   LocalApiSources sources{config, *controller, *supervisor, credentials, [this] { return runtime_status(); }};
   local_api = std::make_unique<web::Server>(context.get_executor(), make_local_api(std::move(sources)));
   if (auto listening = local_api->listen_unix(config.socket_path(), 0600); !listening) return listening.error();
@@ -166,7 +186,8 @@ Result<void> Agent::State::start_interfaces() {
   if (!counters) return counters.error();
   slab.emplace(std::move(*counters));
   admin = std::make_unique<AdminService>(context.get_executor());
-  return admin->listen(config.listen.admin);
+  if (auto listening = admin->listen(config.listen.admin); !listening) return with_key(listening.error(), "listen.admin");
+  return {};
 }
 
 Result<void> Agent::State::start_kernel() {
@@ -223,7 +244,8 @@ Result<void> Agent::State::start_dns() {
   options.listen = {config.listen.dns, config.listen.dns6};
   options.fallback_resolvers = config.dns.resolvers.empty() ? resolvers_of("/etc/resolv.conf") : config.dns.resolvers;
   dns = std::make_unique<DnsService>(*plane, std::move(options));
-  return dns->start();
+  if (auto begun = dns->start(); !begun) return with_key(begun.error(), "listen.dns, listen.dns6");
+  return {};
 }
 
 void Agent::State::connect_parts() {

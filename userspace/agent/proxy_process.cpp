@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <deque>
 #include <optional>
 
 #include "base/log.h"
@@ -24,9 +25,12 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr int kFeedFd = 3;
-constexpr auto kHealthyLife = 5s;
 constexpr auto kFirstPause = 50ms;
 constexpr auto kLongestPause = 2s;
+/// A proxy that had served is started again at once, but not more often than this within kManyEndsWithin: one that a
+/// request brings down must not spin.
+constexpr std::size_t kManyEnds = 10;
+constexpr auto kManyEndsWithin = 10s;
 
 struct Child {
   int pid = -1;
@@ -89,6 +93,7 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
   Result<void> hand_over(Child& child);
   void watch_end();
   void ended();
+  bool ends_too_often();
   void start_again(std::chrono::milliseconds pause);
   void finish();
 
@@ -100,8 +105,8 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
   SnapshotPtr newest;
   std::function<void(Revision)> acknowledged_callback;
   std::function<void()> stopped_callback;
-  std::chrono::steady_clock::time_point started;
-  std::chrono::milliseconds pause = kFirstPause;
+  std::deque<std::chrono::steady_clock::time_point> ends;  ///< the last kManyEnds
+  std::chrono::milliseconds pause{0};
   bool stopping = false;
   std::atomic<int> pid{-1};
   std::atomic<std::uint64_t> restarts{0};
@@ -112,7 +117,6 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
 Result<void> ProxyProcess::State::start() {
   auto child = spawn(options);
   if (!child) return child.error();
-  started = std::chrono::steady_clock::now();
   pid = child->pid;
   pidfd.emplace(executor, child->pidfd.release());
   watch_end();
@@ -159,13 +163,20 @@ void ProxyProcess::State::ended() {
   const auto how = ending(pid);
   pidfd.reset();
   publisher.reset();
-  alive = false;
+  const bool had_served = alive.exchange(false);
   const int old = pid.exchange(-1);
   if (stopping) return finish();
-  const auto life = std::chrono::steady_clock::now() - started;
-  pause = life >= kHealthyLife ? 0ms : std::clamp<std::chrono::milliseconds>(pause * 2, kFirstPause, kLongestPause);
+  pause = had_served && !ends_too_often() ? 0ms : std::clamp<std::chrono::milliseconds>(pause * 2, kFirstPause, kLongestPause);
   log::warn("causeway-proxy (process {}) {}; starting it again in {} ms", old, how, pause.count());
   start_again(pause);
+}
+
+bool ProxyProcess::State::ends_too_often() {
+  const auto now = std::chrono::steady_clock::now();
+  ends.push_back(now);
+  if (ends.size() <= kManyEnds) return false;
+  ends.pop_front();
+  return now - ends.front() < kManyEndsWithin;
 }
 
 void ProxyProcess::State::start_again(std::chrono::milliseconds after) {

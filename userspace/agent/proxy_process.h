@@ -33,8 +33,8 @@ class ProxyProcess {
   ProxyProcess(boost::asio::any_io_executor executor, ProxyProcessOptions options);
   ~ProxyProcess();
 
-  /// Starts it for the first time; afterwards it is started again whenever it ends: at once after a healthy life, with
-  /// growing pauses (50 ms to 2 s) when it ends young.
+  /// Starts it for the first time; afterwards it is started again whenever it ends: at once if it had served, with
+  /// growing pauses (50 ms to 2 s) if it had not, or if it ends often.
   Result<void> start();
   /// Sent now, and whole to every proxy that starts later.
   void publish(SnapshotPtr snapshot);

@@ -14,7 +14,9 @@ using boost::system::error_code;
 
 namespace {
 constexpr auto kHeadTime = 15s;  ///< from a head's first byte to its last
-constexpr auto kDrainedFirstRequest = 1s;
+/// While draining, how long an idle connection may still ask, once: closed at once, it would cross with a request under
+/// way, and HTTP/1.1 gives a client no way to tell whether that was read (RFC 9112, 9.5).
+constexpr auto kDrainedRequest = 1s;
 constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kLingerBytes = 1u << 20;
@@ -57,11 +59,9 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
       if (verdict_.outcome == http::Outcome::bad) co_return ReadHead::bad;
       if (!std::exchange(begun, true)) set_waits({.limit = now() + kHeadTime});
     } else {
-      // While draining, the first request of a connection that waited in the accept queue is still answered.
-      if (context().draining() && served_) co_return ReadHead::end;
       idle_ = true;
       if (context().draining()) {
-        set_waits({.limit = now() + kDrainedFirstRequest});
+        set_waits({.limit = now() + kDrainedRequest});
       } else {
         set_waits({.idle = service().service().idle_timeout});
       }
@@ -225,9 +225,7 @@ std::string Http1Session::service_text() const {
 }
 
 void Http1Session::on_drain() {
-  if (!idle_) return;
-  if (served_) return client().interrupt(boost::asio::error::operation_aborted);
-  set_waits({.limit = now() + kDrainedFirstRequest});
+  if (idle_) set_waits({.limit = now() + kDrainedRequest});
 }
 
 void Http1Session::on_endpoints_changed() {
