@@ -17,12 +17,17 @@ class Churn(HostTest):
         cls.host.connected_service("user-service", dns_name="user-svc", stop_timeout=5)
         cls.config = cls.host.directory / "nginx.conf"
         cls.config.write_text(
-            "daemon off; worker_processes 1; error_log /dev/null; pid /dev/null; events { worker_connections 1024; }\n"
+            "daemon off; worker_processes 1; error_log stderr crit; events { worker_connections 1024; }\n"
             "http { access_log off; keepalive_requests 1000000; client_body_temp_path /tmp;\n"
             "  server { listen 3000; default_type application/json; return 200 '{\"task\": \"$server_addr\"}\\n'; } }\n")
 
+    started = 0
+
     def start_task(self):
-        return self.host.start_task("user-service", (shutil.which("nginx") or "/usr/sbin/nginx", "-c", self.config))
+        Churn.started += 1
+        # nginx removes its pid file when it ends: each has its own, and none is a device.
+        return self.host.start_task("user-service", (shutil.which("nginx") or "/usr/sbin/nginx", "-c", self.config,
+                                                     "-g", f"pid {self.host.directory}/nginx-{Churn.started}.pid;"))
 
     def test_none_fails(self):
         tasks = [self.start_task() for _ in range(4)]

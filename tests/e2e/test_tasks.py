@@ -53,7 +53,7 @@ class Tasks(HostTest):
 
     def test_nginx_as_a_task(self):
         config = self.host.directory / "nginx.conf"
-        config.write_text("daemon off; worker_processes 1; error_log stderr; pid /dev/null; events {}\n"
+        config.write_text("daemon off; worker_processes 1; error_log stderr; pid " + str(self.host.directory) + "/nginx.pid; events {}\n"
                           "http { access_log off; client_body_temp_path /tmp; server { listen 3000; listen [::]:3000; return 200 nginx; } }\n")
         self.host.start_task("user-service", ("/usr/sbin/nginx", "-c", config), stderr=subprocess.DEVNULL)
         self.host.wait_healthy("user-service", 1)

@@ -41,6 +41,8 @@ constexpr auto kVerifyEvery = 30s;
 constexpr auto kForgetEvery = 10min;
 /// An operation that the data path has not taken by then has failed.
 constexpr auto kOperationLimit = 30s;
+/// A task whose kernel maps are not written by then is refused.
+constexpr auto kKernelLimit = 5s;
 
 Result<void> make_directory(const std::string& path, mode_t mode) {
   std::error_code error;
@@ -76,7 +78,9 @@ struct Agent::State {
   State(asio::io_context& c, Config cfg) : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c), operations_timer(c) {}
 
   Result<void> start();
+  std::string jail() const { return config.paths.run_dir + "/empty"; }
   void undo_start();
+  void leave_host();
   Result<void> start_control();
   Result<void> start_interfaces();
   Result<void> start_kernel();
@@ -89,6 +93,7 @@ struct Agent::State {
   void verify_interception();
   void forget_old();
   void end_late_operations();
+  void when_kernel_acts(std::function<void(bool)> done);
   RuntimeStatus runtime_status() const;
   void stop();
   void finish_stop();
@@ -154,8 +159,14 @@ void Agent::State::undo_start() {
     ::kill(proxy->pid(), SIGKILL);
     ::waitpid(proxy->pid(), nullptr, 0);
   }
+  leave_host();
+}
+
+void Agent::State::leave_host() {
   if (local_api) ::unlink(config.socket_path().c_str());
+  ::rmdir(jail().c_str());
   leave_layout(layout);
+  release_agent_lock(std::move(lock), config.lock_path());
 }
 
 Result<void> Agent::State::start_control() {
@@ -179,7 +190,8 @@ Result<void> Agent::State::start_control() {
 Result<void> Agent::State::start_interfaces() {
   api = std::make_unique<web::Server>(context.get_executor(), control::make_api(*controller, credentials, clock, config.aws.region));
   if (auto listening = api->listen_tcp(config.listen.api); !listening) return with_key(listening.error(), "listen.api");
-  LocalApiSources sources{config, *controller, *supervisor, credentials, [this] { return runtime_status(); }};
+  LocalApiSources sources{config, *controller, *supervisor, credentials, [this] { return runtime_status(); },
+                          [this](std::function<void(bool)> done) { when_kernel_acts(std::move(done)); }};
   local_api = std::make_unique<web::Server>(context.get_executor(), make_local_api(std::move(sources)));
   if (auto listening = local_api->listen_unix(config.socket_path(), 0600); !listening) return listening.error();
   auto counters = observe::Slab::create(config.proxy_workers());
@@ -217,7 +229,7 @@ Result<void> Agent::State::start_proxy() {
   ProxyProcessOptions options;
   options.binary = proxy_binary();
   options.user = std::to_string(account->uid);
-  options.jail = config.paths.run_dir + "/empty";
+  options.jail = jail();
   options.cgroup = layout.proxy;
   options.settings.workers = config.proxy_workers();
   options.settings.connect_timeout = config.proxy.connect_timeout;
@@ -338,6 +350,19 @@ void Agent::State::end_late_operations() {
   });
 }
 
+void Agent::State::when_kernel_acts(std::function<void(bool)> done) {
+  auto timer = std::make_shared<asio::steady_timer>(context, kKernelLimit);
+  auto once = [timer, answered = std::make_shared<bool>(false), done = std::move(done)](bool acts) {
+    if (std::exchange(*answered, true)) return;
+    timer->cancel();
+    done(acts);
+  };
+  timer->async_wait([once](boost::system::error_code error) {
+    if (!error) once(false);
+  });
+  data_path->when_kernel_acts(controller->snapshot()->revision, [once] { once(true); });
+}
+
 RuntimeStatus Agent::State::runtime_status() const {
   RuntimeStatus status;
   status.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started);
@@ -379,8 +404,7 @@ void Agent::State::finish_stop() {
   }
   if (local_api) local_api->stop();
   if (admin) admin->stop();
-  ::unlink(config.socket_path().c_str());
-  leave_layout(layout);
+  leave_host();
   log::info("stopped");
   context.stop();
 }

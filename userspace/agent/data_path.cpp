@@ -53,8 +53,14 @@ void DataPath::proxy_acknowledged(Revision revision) {
   if (reached) advance(reached);
 }
 
+void DataPath::when_kernel_acts(Revision revision, std::function<void()> done) {
+  if (revision <= sinks_.kernel->acknowledged()) return done();
+  kernel_waits_.emplace_back(revision, std::move(done));
+}
+
 void DataPath::advance(const SnapshotPtr& snapshot) {
   sinks_.kernel->publish(snapshot);
+  for (auto& [revision, done] : std::exchange(kernel_waits_, {})) when_kernel_acts(revision, std::move(done));
   named_ = in_flight_.empty() ? snapshot : restrict_names(snapshot, in_flight_.back());
   sinks_.dns->publish(named_);
   if (sinks_.proxy_alive()) sinks_.reached(snapshot->revision);

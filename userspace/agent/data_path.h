@@ -4,6 +4,8 @@
 // kernel; then DNS learns what is new.
 #include <deque>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include "model/snapshot.h"
 
@@ -27,11 +29,14 @@ class DataPath {
 
   void publish(SnapshotPtr next);
   void proxy_acknowledged(Revision revision);
+  /// Calls `done` once the kernel part acts on `revision`: now, or after a later publish.
+  void when_kernel_acts(Revision revision, std::function<void()> done);
 
  private:
   void advance(const SnapshotPtr& snapshot);
 
   Sinks sinks_;
+  std::vector<std::pair<Revision, std::function<void()>>> kernel_waits_;
   SnapshotPtr named_;                  ///< what DNS answers now
   std::deque<SnapshotPtr> in_flight_;  ///< sent to the proxy, not acknowledged; the last is the newest
 };

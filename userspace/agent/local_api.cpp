@@ -51,11 +51,16 @@ class LocalApi {
  public:
   explicit LocalApi(LocalApiSources sources) : s_(std::move(sources)) {}
 
-  Response handle(const Request& request) {
+  void handle(const Request& request, const web::Reply& reply) {
     // The socket's mode says so already; a copy of the descriptor may have travelled.
-    if (request.peer_uid != 0) return refuse(403, "only root may ask the agent; try sudo");
+    if (request.peer_uid != 0) return reply(refuse(403, "only root may ask the agent; try sudo"));
+    if (request.path() == "/v1/tasks" && request.method == "POST") return start_task(request, reply);
+    reply(answer_now(request));
+  }
+
+ private:
+  Response answer_now(const Request& request) {
     const std::string_view path = request.path();
-    if (path == "/v1/tasks" && request.method == "POST") return start_task(request);
     if (path.starts_with("/v1/tasks/") && path.ends_with("/stop")) {
       return request.method == "POST" ? stop_task(request) : refuse(405, "POST only");
     }
@@ -63,7 +68,6 @@ class LocalApi {
                                    : refuse(405, "GET only, but for POST /v1/tasks and /v1/tasks/ID/stop");
   }
 
- private:
   Response read(const Request& request, std::string_view path) {
     const control::State& state = s_.controller.state();
     const SnapshotPtr snapshot = s_.controller.snapshot();
@@ -87,17 +91,24 @@ class LocalApi {
     return explained ? answer(200, *explained) : refuse(404, explained.error().message());
   }
 
-  Response start_task(const Request& request) {
+  void start_task(const Request& request, const web::Reply& reply) {
     const auto body = parse_object(request.body);
     const auto cluster = body ? text_member(*body, "cluster") : std::nullopt;
     const auto service = body ? text_member(*body, "service") : std::nullopt;
-    if (!cluster || !service) return refuse(400, R"(the body must be {"cluster": "NAME", "service": "NAME"})");
-    if (request.peer_pid <= 0) return refuse(400, "the process that asks is unknown: ask over the agent's Unix socket");
+    if (!cluster || !service) return reply(refuse(400, R"(the body must be {"cluster": "NAME", "service": "NAME"})"));
+    if (request.peer_pid <= 0) return reply(refuse(400, "the process that asks is unknown: ask over the agent's Unix socket"));
     const auto started = s_.supervisor.start_task({*cluster, *service}, request.peer_pid);
-    if (!started) return refuse(409, started.error().message() + suggestion(*cluster, *service));
+    if (!started) return reply(refuse(409, started.error().message() + suggestion(*cluster, *service)));
     json::object out = task_view(*started);
     out["cgroup"] = started->cgroup;
-    return answer(201, out);
+    if (!s_.when_kernel_acts) return reply(answer(201, out));
+    // The program execs when it has this answer. Were the kernel part to learn of the task later, a quick server's bind()
+    // would not be moved to the task's address.
+    s_.when_kernel_acts([this, reply, out = std::move(out), task = *started](bool acts) {
+      if (acts) return reply(answer(201, out));
+      (void)s_.supervisor.stop_task(task.cluster, task.id, "The kernel part did not take the task");
+      reply(refuse(503, "the kernel part did not take the task in time; `causeway status` and `causeway doctor` tell why"));
+    });
   }
 
   /// What was meant, where the cluster or service does not exist.
@@ -136,7 +147,7 @@ class LocalApi {
 
 web::Handler make_local_api(LocalApiSources sources) {
   auto api = std::make_shared<LocalApi>(std::move(sources));
-  return [api](const Request& request, const web::Reply& reply) { reply(api->handle(request)); };
+  return [api](const Request& request, const web::Reply& reply) { api->handle(request, reply); };
 }
 
 }  // namespace causeway::agent

@@ -51,6 +51,9 @@ struct LocalApiSources {
   TaskSupervisor& supervisor;
   const control::Credentials& credentials;
   std::function<RuntimeStatus()> status;
+  /// Calls back once the kernel part acts on the controller's present snapshot (true), or after a few seconds (false).
+  /// Left empty, a new task is answered at once.
+  std::function<void(std::function<void(bool)>)> when_kernel_acts = {};
 };
 
 /// For web::Server::listen_unix(config.socket_path(), 0600). Control thread only.

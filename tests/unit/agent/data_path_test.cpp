@@ -21,12 +21,16 @@ std::string describe(const SnapshotPtr& snapshot) {
 class Recorder final : public SnapshotSink {
  public:
   Recorder(std::string name, std::vector<std::string>& log) : name_(std::move(name)), log_(log) {}
-  void publish(SnapshotPtr snapshot) override { log_.push_back(name_ + " " + describe(snapshot)); }
-  Revision acknowledged() const override { return {}; }
+  void publish(SnapshotPtr snapshot) override {
+    log_.push_back(name_ + " " + describe(snapshot));
+    acknowledged_ = snapshot->revision;
+  }
+  Revision acknowledged() const override { return acknowledged_; }
 
  private:
   std::string name_;
   std::vector<std::string>& log_;
+  Revision acknowledged_;
 };
 
 SnapshotPtr snapshot(std::uint64_t revision, std::vector<std::string> names, std::vector<std::string> cloud_map = {}) {
@@ -75,6 +79,17 @@ TEST_F(DataPathTest, AnOlderAcknowledgementDoesNotBringBackARemovedName) {
   log.clear();
   path.proxy_acknowledged(Revision{2});
   EXPECT_THAT(log, ElementsAre("kernel 2: b", "dns 2: b", "reached 2"));
+}
+
+TEST_F(DataPathTest, TellsWhenTheKernelActs) {
+  path.publish(snapshot(1, {"a"}));
+  path.when_kernel_acts(Revision{1}, [this] { log.push_back("kernel acts on 1"); });
+  path.when_kernel_acts(Revision{2}, [this] { log.push_back("kernel acts on 2"); });
+  log.clear();
+  path.proxy_acknowledged(Revision{1});
+  EXPECT_THAT(log, ElementsAre("kernel 1: a", "kernel acts on 1", "dns 1: a", "reached 1"));
+  path.when_kernel_acts(Revision{1}, [this] { log.push_back("at once"); });
+  EXPECT_EQ(log.back(), "at once");
 }
 
 TEST_F(DataPathTest, WithoutAProxyTheKernelGoesOnButNothingCountsAsReached) {
