@@ -231,6 +231,7 @@ Result<void> Agent::State::start_proxy() {
   options.user = std::to_string(account->uid);
   options.jail = jail();
   options.cgroup = layout.proxy;
+  options.log_level = config.log.level;
   options.settings.workers = config.proxy_workers();
   options.settings.connect_timeout = config.proxy.connect_timeout;
   options.settings.drain = config.proxy.drain;

@@ -1,7 +1,5 @@
 #include "agent/config_types.h"
 
-#include <array>
-
 #include <fmt/core.h>
 #include <sys/socket.h>
 
@@ -189,19 +187,16 @@ Kind prefix(Field<IpPrefix> field, int family, unsigned min_length, unsigned max
 }
 
 Kind log_level(Field<log::Level> field) {
-  static constexpr std::array<std::string_view, 4> kNames{"debug", "info", "warn", "error"};
   Kind kind;
   kind.expects = "\"debug\", \"info\", \"warn\" or \"error\"";
   kind.set = [field, what = kind.expects](const toml::node& value, Config& config) -> Problem {
     const auto* text = value.as_string();
-    for (std::size_t i = 0; text != nullptr && i < kNames.size(); ++i) {
-      if (kNames[i] != text->get()) continue;
-      field(config) = static_cast<log::Level>(i);
-      return std::nullopt;
-    }
-    return wrong(what, value);
+    const auto level = text == nullptr ? std::nullopt : log::level_of(text->get());
+    if (!level) return wrong(what, value);
+    field(config) = *level;
+    return std::nullopt;
   };
-  kind.show = [field](Config& config) { return quoted(kNames[static_cast<std::size_t>(field(config))]); };
+  kind.show = [field](Config& config) { return quoted(log::name_of(field(config))); };
   return kind;
 }
 

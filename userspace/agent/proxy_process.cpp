@@ -64,7 +64,8 @@ Result<Child> spawn(const ProxyProcessOptions& options) {
   const Fd procs(::open(procs_path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!procs) return errno_error(errno, "open", procs_path);
 
-  std::vector<std::string> words{options.binary, "--feed-fd", std::to_string(kFeedFd), "--user", options.user, "--chroot", options.jail};
+  std::vector<std::string> words{options.binary, "--feed-fd", std::to_string(kFeedFd), "--user", options.user, "--chroot", options.jail,
+                                 "--log", std::string(log::name_of(options.log_level))};
   std::vector<char*> arguments;
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "feed/feed.h"
 #include "model/snapshot.h"
@@ -21,6 +22,7 @@ struct ProxyProcessOptions {
   std::string user;     ///< account name or number it becomes
   std::string jail;     ///< empty directory that becomes its root
   std::string cgroup;   ///< Layout::proxy
+  log::Level log_level = log::Level::info;
   feed::ProxySettings settings;
   std::vector<Fd> listeners;  ///< kept open here for as long as the agent lives
   int counters = -1;          ///< observe::Slab's memfd

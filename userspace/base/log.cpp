@@ -3,11 +3,15 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
 namespace causeway::log {
 namespace {
+
+constexpr std::array<std::string_view, 4> kNames{"debug", "info", "warn", "error"};
 
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
@@ -30,6 +34,14 @@ spdlog::level::level_enum translate(Level level) {
 }
 
 }  // namespace
+
+std::string_view name_of(Level level) { return kNames[static_cast<std::size_t>(level)]; }
+
+std::optional<Level> level_of(std::string_view name) {
+  const auto found = std::find(kNames.begin(), kNames.end(), name);
+  if (found == kNames.end()) return std::nullopt;
+  return static_cast<Level>(found - kNames.begin());
+}
 
 void set_level(Level level) { logger().set_level(translate(level)); }
 

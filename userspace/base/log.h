@@ -2,6 +2,7 @@
 // The program's log: one line an event, to standard error, with time and level. Thread-safe.
 #include <fmt/core.h>
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -9,6 +10,9 @@ namespace causeway::log {
 
 enum class Level { debug, info, warn, error };
 
+/// "debug", "info", "warn" or "error".
+std::string_view name_of(Level level);
+std::optional<Level> level_of(std::string_view name);
 /// Lines below `level` are dropped. The default is info.
 void set_level(Level level);
 /// Put before every line: the process's name.

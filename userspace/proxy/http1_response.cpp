@@ -1,6 +1,7 @@
 // The response's way from the endpoint to the client.
 #include <boost/asio/error.hpp>
 
+#include "base/log.h"
 #include "http/framing.h"
 #include "http/rewrite.h"
 #include "net/relay.h"
@@ -169,6 +170,7 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
     if (error == boost::asio::error::eof && body.may_end_by_close()) break;
     if (error) {
       // Never passed off as whole: without a length or chunks, only RST tells the client.
+      log::debug("{}: the response of {} was cut: {}", service_text(), target_.address.to_string(), error.message());
       ended_ = Ended::answered;
       after_ = After::reset;
       observe::bump(slot().connections_failed[static_cast<std::size_t>(

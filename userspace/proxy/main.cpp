@@ -30,7 +30,7 @@ constexpr auto kHandoverTime = 10s;
 constexpr auto kBeatInterval = 100ms;
 
 constexpr std::string_view kUsage =
-    "usage: causeway-proxy --feed-fd NUMBER [--user ACCOUNT] [--chroot DIRECTORY]\n"
+    "usage: causeway-proxy --feed-fd NUMBER [--user ACCOUNT] [--chroot DIRECTORY] [--log LEVEL]\n"
     "Carries connections for causewayd, which starts it; it is of no use on its own.\n";
 
 struct Options {
@@ -52,6 +52,10 @@ Result<Options> parse_options(int argc, char** argv) {
       options.confinement.user = value;
     } else if (name == "--chroot") {
       options.confinement.root = value;
+    } else if (name == "--log") {
+      const auto level = log::level_of(value);
+      if (!level) return make_error("read option", name, "it takes debug, info, warn or error");
+      log::set_level(*level);
     } else {
       return make_error("read option", name, "it is unknown");
     }

@@ -124,10 +124,15 @@ class Sandbox:
 
     # -- end
 
-    def end_processes(self):
+    def kill_processes(self):
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return not self.processes()
+
+    def end_processes(self):
+        # Once is not enough: a master whose workers end first starts others.
+        wait_until(self.kill_processes, 5, lambda: "these end: " + self.describe(self.processes()))
         for process in self._children:
             process.wait()
             for stream in (process.stdin, process.stdout, process.stderr):
