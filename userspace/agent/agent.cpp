@@ -7,7 +7,7 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -153,12 +153,9 @@ Result<void> Agent::State::start() {
 }
 
 void Agent::State::undo_start() {
+  if (proxy) proxy->kill();
   if (!orphans.empty()) return;  // they go on serving, with what is attached for them
   if (plane) (void)plane->stop();
-  if (proxy && proxy->pid() > 0) {
-    ::kill(proxy->pid(), SIGKILL);
-    ::waitpid(proxy->pid(), nullptr, 0);
-  }
   leave_host();
 }
 
@@ -238,16 +235,13 @@ Result<void> Agent::State::start_proxy() {
   options.counters = slab->fd();
   options.heartbeat = plane->heartbeat_fd();
   if (auto made = make_directory(options.jail, 0555); !made) return made.error();
-  for (auto& orphan : orphans) {
-    for (auto& listener : orphan.listeners) options.listeners.push_back(std::move(listener));
-    log::info("taking over the listeners of causeway-proxy {} that an earlier agent left", orphan.pid);
-  }
-  if (options.listeners.empty() || options.listeners.size() % options.settings.workers != 0) {
-    auto opened = open_listeners({{*IpAddress::parse("127.0.0.1"), config.listen.proxy_port}, {*IpAddress::parse("::1"), config.listen.proxy_port}},
-                                 options.settings.workers);
-    if (!opened) return opened.error();
-    options.listeners = std::move(*opened);
-  }
+  const std::vector<SocketAddress> addresses{{*IpAddress::parse("127.0.0.1"), config.listen.proxy_port},
+                                             {*IpAddress::parse("::1"), config.listen.proxy_port}};
+  for (const auto& orphan : orphans) log::info("taking over from causeway-proxy {}, which an earlier agent left", orphan.pid);
+  auto listeners = orphans.empty() ? open_listeners(addresses, options.settings.workers)
+                                   : take_over_listeners(orphans, addresses, options.settings.workers);
+  if (!listeners) return listeners.error();
+  options.listeners = std::move(*listeners);
   proxy = std::make_unique<ProxyProcess>(context.get_executor(), std::move(options));
   return proxy->start();
 }
@@ -273,6 +267,7 @@ void Agent::State::connect_parts() {
   };
   data_path = std::make_unique<DataPath>(std::move(sinks));
   proxy->on_acknowledged([this](Revision revision) { data_path->proxy_acknowledged(revision); });
+  proxy->on_ended([this] { data_path->proxy_ended(); });
   controller->on_snapshot([this](SnapshotPtr snapshot) {
     admin->publish(snapshot);
     data_path->publish(std::move(snapshot));
@@ -304,7 +299,7 @@ void Agent::State::first_revision_reached() {
 
 void Agent::State::end_orphans() {
   // The new proxy listens on the same sockets; the old one serves its connections to their end.
-  for (const auto& orphan : orphans) ::kill(orphan.pid, SIGTERM);
+  for (const auto& orphan : orphans) ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGTERM, nullptr, 0);
   orphans.clear();
 }
 
@@ -399,6 +394,7 @@ void Agent::State::stop() {
 }
 
 void Agent::State::finish_stop() {
+  if (proxy) proxy->kill();
   if (dns) dns->stop();
   if (plane) {
     if (auto stopped = plane->stop(); !stopped) log::error("{}", stopped.error().message());

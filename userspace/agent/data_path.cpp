@@ -53,6 +53,14 @@ void DataPath::proxy_acknowledged(Revision revision) {
   if (reached) advance(reached);
 }
 
+void DataPath::proxy_ended() {
+  if (in_flight_.empty()) return;
+  const auto newest = in_flight_.back();
+  in_flight_.clear();
+  in_flight_.push_back(newest);  // the next proxy gets it, and acknowledges it
+  advance(newest);
+}
+
 void DataPath::when_kernel_acts(Revision revision, std::function<void()> done) {
   if (revision <= sinks_.kernel->acknowledged()) return done();
   kernel_waits_.emplace_back(revision, std::move(done));

@@ -29,6 +29,8 @@ class DataPath {
 
   void publish(SnapshotPtr next);
   void proxy_acknowledged(Revision revision);
+  /// What the proxy had not acknowledged goes to the kernel without it.
+  void proxy_ended();
   /// Calls `done` once the kernel part acts on `revision`: now, or after a later publish.
   void when_kernel_acts(Revision revision, std::function<void()> done);
 

@@ -36,20 +36,27 @@ class KernelAskers final : public dns::AskerLookup {
 
   dns::Asker udp(const SocketAddress& peer) override {
     const auto found = plane_.udp_peer(peer);
-    if (!found) return {};
-    return {found->namespace_number, found->client, found->resolver};
+    // Every query of this host is published before it leaves. One that is not was pushed out of the map by a flood: it
+    // must not pass for the host's, which sees all namespaces.
+    if (!found) return {kNoNamespace, kHostClient, std::nullopt};
+    return {found->namespace_number, found->client, asked(found->resolver)};
   }
 
   dns::Asker tcp(int accepted_fd, const SocketAddress&) override {
     const auto origin = net::connection_origin(accepted_fd);
-    if (!origin) return {};
+    if (!origin) return {kNoNamespace, kHostClient, std::nullopt};
     std::array<std::uint8_t, 16> bytes;
     std::copy(std::begin(origin->dst_addr), std::end(origin->dst_addr), bytes.begin());
     return {NamespaceNumber{origin->namespace_number}, ClientId{origin->client_id},
-            SocketAddress{IpAddress::v6(bytes), ntohs(origin->dst_port)}};
+            asked({IpAddress::v6(bytes), ntohs(origin->dst_port)})};
   }
 
  private:
+  /// Port 0: the process asked the agent at its own address.
+  static std::optional<SocketAddress> asked(const SocketAddress& resolver) {
+    return resolver.port == 0 ? std::nullopt : std::optional(resolver);
+  }
+
   const kernel::Plane& plane_;
 };
 

@@ -11,7 +11,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/log.h"
 
@@ -43,6 +47,31 @@ Result<Fd> bound_socket(const SocketAddress& address, bool reuse_port) {
 
 bool family_missing(const Error& error) { return error.code == EAFNOSUPPORT || error.code == EADDRNOTAVAIL; }
 
+Result<void> add_listeners(std::vector<Fd>& listeners, const SocketAddress& address, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    auto fd = bound_socket(address, true);
+    if (!fd) return fd.error();
+    if (::listen(fd->get(), kBacklog) != 0) return errno_error(errno, "listen on", address.to_string());
+    listeners.push_back(std::move(*fd));
+  }
+  return {};
+}
+
+std::optional<SocketAddress> address_of(const Fd& fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return SocketAddress::from(storage);
+}
+
+/// Two descriptors of one socket have one cookie (SO_COOKIE, Linux 4.12).
+std::uint64_t cookie_of(const Fd& fd) {
+  std::uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  ::getsockopt(fd.get(), SOL_SOCKET, SO_COOKIE, &cookie, &length);
+  return cookie;
+}
+
 Fd listening_copy(int pidfd, int number) {
   Fd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)));
   int listening = 0;
@@ -73,12 +102,7 @@ Result<std::vector<Fd>> open_listeners(const std::vector<SocketAddress>& address
       log::warn("{}; this address family is not served", probe.error().message());
       continue;
     }
-    for (unsigned worker = 0; worker < workers; ++worker) {
-      auto fd = bound_socket(address, true);
-      if (!fd) return fd.error();
-      if (::listen(fd->get(), kBacklog) != 0) return errno_error(errno, "listen on", address.to_string());
-      listeners.push_back(std::move(*fd));
-    }
+    if (auto added = add_listeners(listeners, address, workers); !added) return added.error();
   }
   if (listeners.empty()) return make_error("open the proxy's listeners", "", "neither IPv4 nor IPv6 loopback is up; run: ip link set lo up");
   return listeners;
@@ -88,16 +112,36 @@ std::vector<Orphan> find_orphans(const std::string& proxy_cgroup) {
   std::vector<Orphan> orphans;
   std::ifstream procs(proxy_cgroup + "/cgroup.procs");
   for (int pid = 0; procs >> pid;) {
-    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    if (!pidfd) continue;
     Orphan orphan;
     orphan.pid = pid;
+    orphan.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!orphan.pidfd) continue;
     for (const int number : open_descriptors(pid)) {
-      if (auto copy = listening_copy(pidfd.get(), number)) orphan.listeners.push_back(std::move(copy));
+      if (auto copy = listening_copy(orphan.pidfd.get(), number)) orphan.listeners.push_back(std::move(copy));
     }
     orphans.push_back(std::move(orphan));
   }
   return orphans;
+}
+
+Result<std::vector<Fd>> take_over_listeners(std::vector<Orphan>& orphans, const std::vector<SocketAddress>& addresses,
+                                            unsigned workers) {
+  std::map<SocketAddress, std::vector<Fd>> by_address;
+  std::set<std::uint64_t> seen;
+  for (auto& orphan : orphans) {
+    for (auto& listener : std::exchange(orphan.listeners, {})) {
+      const auto address = address_of(listener);
+      if (address && seen.insert(cookie_of(listener)).second) by_address[*address].push_back(std::move(listener));
+    }
+  }
+  std::vector<Fd> listeners;
+  for (const auto& address : addresses) {
+    auto taken = std::move(by_address[address]);
+    const std::size_t missing = taken.size() < workers ? workers - taken.size() : 0;
+    if (auto added = add_listeners(taken, address, missing); !added && !family_missing(added.error())) return added.error();
+    for (auto& listener : taken) listeners.push_back(std::move(listener));
+  }
+  return listeners;
 }
 
 }  // namespace causeway::agent

@@ -74,7 +74,12 @@ Result<Child> spawn(const ProxyProcessOptions& options) {
   if (child.pid == 0) become_proxy(theirs.get(), procs.get(), options.binary.c_str(), arguments.data());
   if (child.pid < 0) return errno_error(errno, "fork for", options.binary);
   child.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
-  if (!child.pidfd) return errno_error(errno, "pidfd_open", options.binary);
+  if (!child.pidfd) {
+    const auto error = errno_error(errno, "pidfd_open", options.binary);
+    ::kill(child.pid, SIGKILL);
+    ::waitpid(child.pid, nullptr, 0);
+    return error;
+  }
   return child;
 }
 
@@ -105,6 +110,7 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
   std::unique_ptr<feed::Publisher> publisher;
   SnapshotPtr newest;
   std::function<void(Revision)> acknowledged_callback;
+  std::function<void()> ended_callback;
   std::function<void()> stopped_callback;
   std::deque<std::chrono::steady_clock::time_point> ends;  ///< the last kManyEnds
   std::chrono::milliseconds pause{0};
@@ -167,6 +173,7 @@ void ProxyProcess::State::ended() {
   const bool had_served = alive.exchange(false);
   const int old = pid.exchange(-1);
   if (stopping) return finish();
+  if (ended_callback) ended_callback();
   pause = had_served && !ends_too_often() ? 0ms : std::clamp<std::chrono::milliseconds>(pause * 2, kFirstPause, kLongestPause);
   log::warn("causeway-proxy (process {}) {}; starting it again in {} ms", old, how, pause.count());
   start_again(pause);
@@ -223,6 +230,19 @@ void ProxyProcess::stop(std::function<void()> done) {
     if (self && !error && self->pid > 0) ::kill(self->pid, SIGKILL);
   });
 }
+
+void ProxyProcess::kill() {
+  state_->stopping = true;
+  state_->timer.cancel();
+  const int pid = state_->pid.exchange(-1);
+  if (pid <= 0) return;
+  state_->pidfd.reset();
+  state_->publisher.reset();
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
+void ProxyProcess::on_ended(std::function<void()> callback) { state_->ended_callback = std::move(callback); }
 
 int ProxyProcess::pid() const { return state_->pid; }
 std::uint64_t ProxyProcess::restarts() const { return state_->restarts; }

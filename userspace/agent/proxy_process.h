@@ -41,9 +41,13 @@ class ProxyProcess {
   /// Sent now, and whole to every proxy that starts later.
   void publish(SnapshotPtr snapshot);
   void on_acknowledged(std::function<void(Revision)> callback);
+  /// Called when it has ended on its own, before it is started again.
+  void on_ended(std::function<void()> callback);
 
   /// Asks it to drain and waits for its end, at most the drain time and a second, then ends it. Not started again.
   void stop(std::function<void()> done);
+  /// Ends it at once, if it runs, and waits for that. Not started again.
+  void kill();
 
   int pid() const;
   std::uint64_t restarts() const;

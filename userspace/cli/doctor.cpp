@@ -134,7 +134,7 @@ class Examination {
         const Finding finding = optional_feature(feature) ? Finding::note : Finding::missing;
         add("bpf", finding, fmt::format("{} is missing ({}): {}", feature.name, feature.detail, feature.enables),
             finding == Finding::missing
-                ? "a kernel of 5.8 or later with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF"
+                ? "a kernel of 5.15 or later with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF"
                 : "");
       }
     }

@@ -19,10 +19,14 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
     const Endpoint* endpoint = state.set.pick(tried_);
     if (endpoint == nullptr) {
       if (!tried_.empty()) {
-        co_return Acquired::failed;  // answered with what the last endpoint's failure was
+        co_return Acquired::exhausted;  // answered with what the last endpoint's failure was
       }
       observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
       co_return Acquired::no_endpoint;
+    }
+    if (!tried_.empty()) {
+      ++retries_;
+      observe::bump(slot().retries);
     }
     target_ = {endpoint->id, endpoint->address};
     upstream_ = state.pool.take(target_.id, target_.address);
@@ -63,7 +67,7 @@ net::Task<> Http1Session::attempt() {
     co_await respond();
   } else {
     auto up = pump_body();
-    auto down = respond();
+    auto down = respond_beside_pump();
     co_await net::join(context().executor(), std::move(up), std::move(down));
     client().resume();
   }
@@ -175,8 +179,6 @@ bool Http1Session::wants_retry() {
       break;
   }
   tried_.push_back(target_.id);
-  ++retries_;
-  observe::bump(slot().retries);
   return true;
 }
 

@@ -20,8 +20,13 @@ constexpr std::size_t kTurnBytes = 1u << 20;
 net::Task<> Http1Session::respond() {
   const bool whole_head = co_await read_response_head();
   if (whole_head) co_await forward_response();
+}
+
+/// Ends pump_body(), which may still wait for either side. Only there: without it, the interrupt would hit the next
+/// attempt's answer to the client.
+net::Task<> Http1Session::respond_beside_pump() {
+  co_await respond();
   if (request_sent_ || upstream_ == nullptr) co_return;
-  // pump_body() may still wait for either side.
   upstream_->interrupt(boost::asio::error::operation_aborted);
   client().interrupt(boost::asio::error::operation_aborted);
 }

@@ -138,7 +138,7 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       if (ended_ == Ended::request_cut)
         co_return co_await answer(408, "the request's body did not come to its end", true);
     }
-    if (!wants_retry()) break;
+    if (acquired == Acquired::exhausted || !wants_retry()) break;
   }
   co_return co_await answer_failure();
 }
@@ -209,7 +209,6 @@ void Http1Session::count_request() {
 
 /// in() begins with what follows the request.
 void Http1Session::finish_request() {
-  served_ = true;
   in().consume(request_parser_.head().length + body_start_.size());
   // Read behind a body that did not come with its head: then nothing is left in in().
   if (in().empty() && !body_in_.empty()) in().swap(body_in_);

@@ -56,7 +56,7 @@ class Http1Session final : public Session {
   std::string service_text() const;
 
   // http1_exchange.cpp: attempts, and the request's way
-  enum class Acquired : std::uint8_t { ready, no_endpoint, failed, limited, interrupted };
+  enum class Acquired : std::uint8_t { ready, no_endpoint, exhausted, failed, limited, interrupted };
   net::Task<Acquired> acquire();
   net::Task<> attempt();
   net::Task<bool> send_request();
@@ -70,6 +70,7 @@ class Http1Session final : public Session {
 
   // http1_response.cpp: the response's way
   net::Task<> respond();
+  net::Task<> respond_beside_pump();
   net::Task<bool> read_response_head();
   net::Task<bool> take_response_head();
   net::Task<> forward_response();
@@ -87,7 +88,6 @@ class Http1Session final : public Session {
   http::ResponseParser response_parser_;
   http::Verdict verdict_;
   bool idle_ = false;     ///< between two requests
-  bool served_ = false;   ///< a request was answered
   SteadyTime started_{};  ///< when the request's head was complete
 
   // The request in hand.

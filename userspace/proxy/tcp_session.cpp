@@ -24,6 +24,7 @@ net::Task<bool> TcpSession::connect() {
         observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
       co_return false;
     }
+    if (!tried.empty()) observe::bump(slot().retries);
     target_ = {endpoint->id, endpoint->address};
     Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, SteadyTime::max());
     if (dialled.end == DialEnd::connected) {
@@ -34,7 +35,6 @@ net::Task<bool> TcpSession::connect() {
     if (dialled.end != DialEnd::failed) co_return false;
     const upstream::Attempt attempt{.failure = dialled.failure, .retries = retries};
     if (upstream::decide(attempt, state.set.retry_budget()) != upstream::Retry::other_endpoint) co_return false;
-    observe::bump(slot().retries);
     tried.push_back(target_.id);
   }
 }

@@ -81,6 +81,22 @@ TEST_F(DataPathTest, AnOlderAcknowledgementDoesNotBringBackARemovedName) {
   EXPECT_THAT(log, ElementsAre("kernel 2: b", "dns 2: b", "reached 2"));
 }
 
+TEST_F(DataPathTest, WhatTheProxyTookWithItReachesTheKernel) {
+  path.publish(snapshot(1, {"a"}));
+  path.publish(snapshot(2, {"a", "b"}));
+  log.clear();
+  alive = false;
+  path.proxy_ended();
+  EXPECT_THAT(log, ElementsAre("kernel 2: a b", "dns 2: a b"));
+  log.clear();
+  alive = true;
+  path.proxy_acknowledged(Revision{2});
+  EXPECT_EQ(log.back(), "reached 2");
+  log.clear();
+  path.proxy_ended();
+  EXPECT_TRUE(log.empty());
+}
+
 TEST_F(DataPathTest, TellsWhenTheKernelActs) {
   path.publish(snapshot(1, {"a"}));
   path.when_kernel_acts(Revision{1}, [this] { log.push_back("kernel acts on 1"); });
