@@ -42,6 +42,13 @@ class Crash(HostPerTest):
         self.assertNotEqual(self.host.proxy_pid(), before)
         self.assertGreaterEqual(self.host.metric("causeway_requests_total"), counted + 1)  # counters outlive it
 
+    def test_a_hung_proxy_is_replaced(self):
+        hung = self.host.proxy_pid()
+        os.kill(hung, signal.SIGSTOP)
+        wait_until(lambda: (pids := self.host.proxy_pids()) and hung not in pids, 15, "another proxy runs")
+        self.wait_served()
+        self.assertIn("has not beaten", self.host.log_tail())
+
     def wait_served(self):
         """Until a GET through the proxy's own port is taken: one process start less than curl by name."""
         def accepts():

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from causeway_host import BIN, Host
+from support import sigv4
 
 
 class StartupFaults(unittest.TestCase):
@@ -91,6 +92,15 @@ class StartupFaults(unittest.TestCase):
         host = Host({"cgroup": {"mount": "/tmp"}})
         self.addCleanup(host.close)
         self.fails("/tmp", "cgroup", host=host)
+
+    def test_store_removed_while_it_runs(self):
+        self.host.start()
+        self.host.finished(self.host.cloud_map("CreateHttpNamespace", Name="before"))
+        (self.host.directory / "data/causeway.db").unlink()
+        with self.assertRaises(sigv4.ApiError) as refused:
+            self.host.cloud_map("CreateHttpNamespace", Name="after")
+        self.assertIn("removed or replaced", str(refused.exception))
+        self.assertEqual([n["Name"] for n in self.host.cloud_map("ListNamespaces")["Namespaces"]], ["before"])
 
     def test_store_that_is_no_database(self):
         os.makedirs(self.host.directory / "data")

@@ -24,6 +24,7 @@
 #include "agent/listeners.h"
 #include "agent/local_api.h"
 #include "agent/proxy_process.h"
+#include "agent/proxy_watch.h"
 #include "agent/task_supervisor.h"
 #include "base/log.h"
 #include "control/api.h"
@@ -113,6 +114,7 @@ struct Agent::State {
   std::optional<observe::Slab> slab;
   std::vector<Orphan> orphans;
   std::unique_ptr<ProxyProcess> proxy;
+  std::unique_ptr<ProxyWatch> proxy_watch;
   std::unique_ptr<DnsService> dns;
   std::unique_ptr<DataPath> data_path;
   std::unique_ptr<TaskSupervisor> supervisor;
@@ -284,6 +286,8 @@ void Agent::State::connect_parts() {
   data_path->publish(controller->snapshot());
   if (auto adopted = supervisor->start(); !adopted) log::error("{}", adopted.error().message());
   watch_listen_events();
+  proxy_watch = std::make_unique<ProxyWatch>(context.get_executor(), *proxy, plane->heartbeat());
+  proxy_watch->start();
   forget_old();
   end_late_operations();
 }
@@ -386,6 +390,7 @@ void Agent::State::stop() {
   forget_timer.cancel();
   operations_timer.cancel();
   if (kernel_events) kernel_events->cancel();
+  if (proxy_watch) proxy_watch->stop();
   if (supervisor) supervisor->stop();
   if (api) api->stop();
   if (!plane || !proxy) return finish_stop();

@@ -59,6 +59,7 @@ net::Task<> Http1Session::attempt() {
   after_ = After::closed;
   request_sent_ = false;
   waiting_for_body_ = false;
+  interim_heads_ = 0;
   response_parser_.reset();
   upstream_in_.release();
   if (body_.complete()) {

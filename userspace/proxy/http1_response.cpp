@@ -13,6 +13,8 @@ using boost::system::error_code;
 
 namespace {
 constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
+/// Interim responses passed on for one request; each prolongs the wait for the final one.
+constexpr unsigned kInterimHeads = 64;
 /// Moved without waiting before the worker's other connections get their turn.
 constexpr std::size_t kTurnBytes = 1u << 20;
 }  // namespace
@@ -83,6 +85,12 @@ net::Task<bool> Http1Session::take_response_head() {
     co_return false;
   }
   if (!http::is_interim(head)) co_return true;
+  if (++interim_heads_ > kInterimHeads) {
+    ended_ = Ended::failed;
+    failure_ = upstream::Failure::bad_response;
+    reason_ = "too many interim (1xx) responses";
+    co_return false;
+  }
   if (request.minor > 0) {
     response_head_.clear();
     http::append_response_head(head, {.client_minor = request.minor}, response_head_);

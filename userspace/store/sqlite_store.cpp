@@ -216,7 +216,16 @@ Result<void> SqliteStore::write(const Transaction& transaction, Revision revisio
   return {};
 }
 
+Result<void> SqliteStore::still_there() const {
+  // Otherwise SQLite writes on into the unlinked file, and all of it is gone with the process.
+  int moved = 0;
+  if (sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved == 0) return {};
+  return make_error("write the store", path_,
+                    "the file was removed or replaced while the agent runs; put it back (or accept what the agent last read) and restart it");
+}
+
 Result<Committed> SqliteStore::commit(const Transaction& transaction) {
+  if (auto there = still_there(); !there) return there.error();
   if (auto begun = execute("BEGIN IMMEDIATE", "write the store"); !begun) return begun.error();
   const Rollback rollback(db_);
   for (const auto& compare : transaction.compares) {

@@ -42,6 +42,7 @@ class SqliteStore final : public Store {
   Result<std::uint64_t> read_number(const char* name) const;
   Result<void> write_number(const char* name, std::uint64_t value);
   Result<std::unique_ptr<Statement>> statement(const char* sql) const;
+  Result<void> still_there() const;
   Result<bool> holds(const Compare& compare) const;
   Result<void> write(const Transaction& transaction, Revision revision, std::vector<Event>& events);
   Error error(std::string_view operation) const;

@@ -54,6 +54,8 @@ struct Limits {
   std::size_t connections = 512;
   std::chrono::seconds read_timeout{15};
   std::chrono::seconds idle_timeout{60};
+  /// For a new connection's first byte: whoever only connects must not keep others out.
+  std::chrono::seconds first_byte_timeout{5};
 };
 
 /// Malformed or oversized input is answered with 400, 413 or 431 and the connection closed. Single-threaded: all calls

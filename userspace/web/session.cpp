@@ -1,5 +1,6 @@
 #include "web/session.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <boost/asio/co_spawn.hpp>
@@ -170,7 +171,7 @@ class Session : public std::enable_shared_from_this<Session> {
     ErrorCode ec;
     // Idle until the first byte, then the whole request within the read timeout.
     if (buffer_.size() == 0) {
-      stream_.expires_after(limits.idle_timeout);
+      stream_.expires_after(served_ ? limits.idle_timeout : std::min(limits.first_byte_timeout, limits.idle_timeout));
       auto space = buffer_.prepare(4096);
       const auto n = co_await stream_.async_read_some(space, into(ec));
       if (ec) co_return false;
@@ -194,6 +195,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     co_await http::async_read(stream_, buffer_, *parser_, into(ec));
     if (ec) co_return co_await refuse(ec);
+    served_ = true;
     co_return true;
   }
 
@@ -265,6 +267,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Sessions> sessions_;
   Stream stream_;
   ucred peer_{-1, ~0u, ~0u};
+  bool served_ = false;  ///< a whole request came on this connection
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::shared_ptr<Answer> answer_;
