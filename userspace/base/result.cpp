@@ -7,6 +7,7 @@
 namespace causeway {
 
 std::string Error::message() const {
+  if (operation.empty()) return cause;  // told whole by another process
   if (subject.empty()) return fmt::format("{}: {}", operation, cause);
   return fmt::format("{} {}: {}", operation, subject, cause);
 }

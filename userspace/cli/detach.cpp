@@ -116,6 +116,8 @@ Result<Detached> detach(const agent::Config& config, bool force, std::chrono::mi
     if (!holds_kept) remove_cgroup(paths->subtree + name, out);
   }
   if (::unlink(config.socket_path().c_str()) == 0) out.removed.push_back(config.socket_path());
+  const std::string jail = config.paths.run_dir + "/empty";  // the proxy's root directory
+  if (::rmdir(jail.c_str()) == 0) out.removed.push_back(jail);
   agent::release_agent_lock(std::move(lock), config.lock_path());
   return out;
 }
