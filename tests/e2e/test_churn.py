@@ -66,11 +66,9 @@ class Churn(HostTest):
         task.wait()
 
     def task_id(self, process):
-        """Of the task whose cgroup the process is in."""
-        with open(f"/proc/{process.pid}/cgroup") as cgroups:
-            path = next(line for line in cgroups if line.startswith("0::"))
-        directory = os.path.basename(path.strip())
-        return next(t["id"] for t in self.host.causeway_json("tasks")["tasks"] if t["id"] in directory or t["pid"] == process.pid)
+        """Of the process's task; one just started is `causeway run` for a moment, and no task yet."""
+        return wait_until(lambda: next((t["id"] for t in self.host.causeway_json("tasks")["tasks"] if t["pid"] == process.pid), None),
+                          10, f"process {process.pid} is a task")
 
     @staticmethod
     def children(pid):
