@@ -4,6 +4,8 @@ add_library(causeway_flags INTERFACE)
 target_compile_options(causeway_flags INTERFACE
   -Wall -Wextra -Wshadow -Werror
   $<$<COMPILE_LANGUAGE:CXX>:-Wconversion -Wnon-virtual-dtor>
+  # Unity builds compile a .cpp as if it were included: its anonymous namespaces are local all the same.
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>
   -fno-omit-frame-pointer)
 target_compile_definitions(causeway_flags INTERFACE CAUSEWAY_VERSION="${PROJECT_VERSION}")
 target_include_directories(causeway_flags INTERFACE ${PROJECT_SOURCE_DIR}/userspace ${PROJECT_SOURCE_DIR}/include)
@@ -11,6 +13,10 @@ if(CAUSEWAY_SANITIZE)
   target_compile_options(causeway_flags INTERFACE -fsanitize=${CAUSEWAY_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(causeway_flags INTERFACE -fsanitize=${CAUSEWAY_SANITIZE})
 endif()
+
+# Tests are compiled once and run once: optimising them costs more than it gives. -O1 takes the pools of coroutine frames
+# for mismatched operators.
+set(CAUSEWAY_TEST_FLAGS $<$<CONFIG:RelWithDebInfo>:-O1> -Wno-mismatched-new-delete)
 
 # causeway_library(NAME [libraries it links...]): static library cw_NAME of every .cpp in this folder but main.cpp.
 function(causeway_library name)
@@ -29,6 +35,7 @@ function(causeway_unit_tests folder)
   add_executable(${folder}_test ${sources})
   # For tests that hold a page of docs/ against the table it is made from.
   target_compile_definitions(${folder}_test PRIVATE CAUSEWAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_options(${folder}_test PRIVATE ${CAUSEWAY_TEST_FLAGS})
   target_link_libraries(${folder}_test PRIVATE cw_${folder} ${ARGN} GTest::gmock GTest::gtest_main)
   add_test(NAME unit.${folder} COMMAND ${folder}_test)
   set_tests_properties(unit.${folder} PROPERTIES LABELS unit TIMEOUT 300)

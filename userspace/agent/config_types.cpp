@@ -27,7 +27,7 @@ Problem wrong(const std::string& expects, const toml::node& value) {
   return fmt::format("must be {}, not {}", expects, describe(value));
 }
 
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -65,7 +65,7 @@ Kind text_kind(Field<std::string> field, std::string expects, std::function<bool
     field(config) = text->get();
     return std::nullopt;
   };
-  kind.show = [field](Config& config) { return quoted(field(config)); };
+  kind.show = [field](Config& config) { return toml_string(field(config)); };
   return kind;
 }
 
@@ -138,7 +138,7 @@ Kind address(Field<SocketAddress> field, int family) {
     field(config) = *parsed;
     return std::nullopt;
   };
-  kind.show = [field](Config& config) { return quoted(field(config).to_string()); };
+  kind.show = [field](Config& config) { return toml_string(field(config).to_string()); };
   return kind;
 }
 
@@ -162,7 +162,7 @@ Kind resolvers(Field<std::vector<SocketAddress>> field) {
   };
   kind.show = [field](Config& config) {
     std::string out;
-    for (const SocketAddress& resolver : field(config)) out += (out.empty() ? "" : ", ") + quoted(resolver.to_string());
+    for (const SocketAddress& resolver : field(config)) out += (out.empty() ? "" : ", ") + toml_string(resolver.to_string());
     return "[" + out + "]";
   };
   return kind;
@@ -182,7 +182,7 @@ Kind prefix(Field<IpPrefix> field, int family, unsigned min_length, unsigned max
     field(config) = *parsed;
     return std::nullopt;
   };
-  kind.show = [field](Config& config) { return quoted(field(config).to_string()); };
+  kind.show = [field](Config& config) { return toml_string(field(config).to_string()); };
   return kind;
 }
 
@@ -196,7 +196,7 @@ Kind log_level(Field<log::Level> field) {
     field(config) = *level;
     return std::nullopt;
   };
-  kind.show = [field](Config& config) { return quoted(log::name_of(field(config))); };
+  kind.show = [field](Config& config) { return toml_string(log::name_of(field(config))); };
   return kind;
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds kBeat{100};
+constexpr std::chrono::milliseconds kBusyBeat{100};
 
 std::uint64_t monotonic_ns() {
   timespec now{};
@@ -80,7 +80,7 @@ struct DnsService::State {
 
   void beat() {
     std::atomic_ref(plane.heartbeat()->dns_ns).store(monotonic_ns(), std::memory_order_relaxed);
-    timer.expires_after(kBeat);
+    timer.expires_after(kBusyBeat);
     timer.async_wait([this](boost::system::error_code error) {
       if (!error) beat();
     });

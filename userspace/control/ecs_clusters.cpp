@@ -11,7 +11,7 @@
 namespace causeway::control {
 namespace {
 
-constexpr std::int64_t kDescribeLimit = 100;
+constexpr std::int64_t kDescribeClustersLimit = 100;
 
 const Shape& defaults_shape() {
   auto name = text("namespace", 1024).required();
@@ -20,12 +20,12 @@ const Shape& defaults_shape() {
   return shape;
 }
 
-struct Counts {
+struct ClusterCounts {
   std::int64_t services = 0, running = 0, pending = 0;
 };
 
-Counts count(const State& state, const std::string& cluster) {
-  Counts counts;
+ClusterCounts count(const State& state, const std::string& cluster) {
+  ClusterCounts counts;
   if (const auto of_cluster = state.ecs_services.find(cluster); of_cluster != state.ecs_services.end()) {
     counts.services = std::count_if(of_cluster->second.begin(), of_cluster->second.end(),
                                     [](const auto& entry) { return entry.second.status == "ACTIVE"; });
@@ -193,7 +193,7 @@ Checked<json::object> delete_cluster(Call& call, const json::object& input) {
 void add_cluster_operations(Operations& operations) {
   static const Shape create{text("clusterName", 255), objects("tags", tag_shape()), any_list("settings"),
                             any_object("configuration"), object("serviceConnectDefaults", defaults_shape())};
-  static const Shape describe_shape{texts("clusters", kDescribeLimit), texts("include")};
+  static const Shape describe_shape{texts("clusters", kDescribeClustersLimit), texts("include")};
   static const Shape list{text("nextToken"), integer("maxResults", 1, 100)};
   static const Shape update{text("cluster").required(), any_list("settings"), any_object("configuration"),
                             object("serviceConnectDefaults", defaults_shape())};

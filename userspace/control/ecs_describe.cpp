@@ -13,12 +13,12 @@ namespace {
 
 constexpr std::size_t kEventLimit = 100;  // as DescribeServices shows
 
-struct Counts {
+struct TaskCounts {
   std::int64_t running = 0, pending = 0, failed = 0;
 };
 
-Counts count(const std::vector<const TaskRecord*>& tasks) {
-  Counts counts;
+TaskCounts count(const std::vector<const TaskRecord*>& tasks) {
+  TaskCounts counts;
   for (const auto* task : tasks) {
     if (task->last_status == "RUNNING") ++counts.running;
     if (task->last_status == "PENDING") ++counts.pending;
@@ -61,7 +61,7 @@ json::array events_of(const EcsServiceRecord& service, const std::vector<const T
   return out;
 }
 
-json::object deployment_of(const EcsServiceRecord& service, const Counts& counts) {
+json::object deployment_of(const EcsServiceRecord& service, const TaskCounts& counts) {
   const bool complete = counts.running >= service.desired_count;
   json::object out{
       {"id", service.deployment_id},

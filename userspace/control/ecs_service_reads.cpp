@@ -10,7 +10,7 @@
 namespace causeway::control {
 namespace {
 
-constexpr std::int64_t kDescribeLimit = 10;
+constexpr std::int64_t kDescribeServicesLimit = 10;
 
 Checked<json::object> describe_services(Call& call, const json::object& input) {
   const auto cluster = find_cluster(call, input);
@@ -73,7 +73,7 @@ Checked<json::object> list_services_by_namespace(Call& call, const json::object&
 }  // namespace
 
 void add_service_reading_operations(Operations& operations) {
-  static const Shape describe{text("cluster"), texts("services", kDescribeLimit).required(), texts("include")};
+  static const Shape describe{text("cluster"), texts("services", kDescribeServicesLimit).required(), texts("include")};
   static const Shape list{text("cluster"), text("nextToken"), integer("maxResults", 1, 100),
                           text("launchType").one_of("EC2|FARGATE|EXTERNAL|MANAGED_INSTANCES"),
                           text("schedulingStrategy").one_of("REPLICA|DAEMON")};

@@ -9,7 +9,7 @@
 namespace causeway::control {
 namespace {
 
-constexpr std::int64_t kDescribeLimit = 100;
+constexpr std::int64_t kDescribeTasksLimit = 100;
 
 /// The service that a filter names: the name to compare with.
 Checked<std::string> wanted_service(const Call& call, const ClusterRecord& cluster, const json::object& input) {
@@ -98,7 +98,7 @@ void add_task_operations(Operations& operations) {
                           text("serviceName"),
                           text("desiredStatus").one_of("RUNNING|PENDING|STOPPED"),
                           text("launchType").one_of("EC2|FARGATE|EXTERNAL|MANAGED_INSTANCES")};
-  static const Shape describe{text("cluster"), texts("tasks", kDescribeLimit).required(), texts("include")};
+  static const Shape describe{text("cluster"), texts("tasks", kDescribeTasksLimit).required(), texts("include")};
   static const Shape stop{text("cluster"), text("task").required(), text("reason")};
   operations["ListTasks"] = handler(list, list_tasks);
   operations["DescribeTasks"] = handler(describe, describe_tasks);

@@ -11,12 +11,12 @@ constexpr Shape kKey{.min = 1, .max = 255};
 constexpr Shape kValue{.max = 1024};
 constexpr Shape kMap{.kind = Shape::Kind::map, .min = 1, .max = kAttributesAService, .key = &kKey, .element = &kValue};
 constexpr Shape kKeys{.kind = Shape::Kind::list, .min = 1, .max = kAttributesAService, .element = &kKey};
-constexpr Member kGetMembers[] = {{"ServiceId", &kArn, true}};
-constexpr Shape kGet = structure(kGetMembers);
-constexpr Member kUpdateMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kMap, true}};
-constexpr Shape kUpdate = structure(kUpdateMembers);
-constexpr Member kDeleteMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kKeys, true}};
-constexpr Shape kDelete = structure(kDeleteMembers);
+constexpr Member kGetAttributesMembers[] = {{"ServiceId", &kArn, true}};
+constexpr Shape kGetAttributes = structure(kGetAttributesMembers);
+constexpr Member kUpdateAttributesMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kMap, true}};
+constexpr Shape kUpdateAttributes = structure(kUpdateAttributesMembers);
+constexpr Member kDeleteAttributesMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kKeys, true}};
+constexpr Shape kDeleteAttributes = structure(kDeleteAttributesMembers);
 
 ApiResult get_attributes(Call& call, const json::object& input) {
   const auto id = text(input, "ServiceId");
@@ -58,9 +58,9 @@ ApiResult delete_attributes(Call& call, const json::object& input) {
 }  // namespace
 
 void add_attribute_operations(Operations& operations) {
-  operations["GetServiceAttributes"] = checked(kGet, get_attributes);
-  operations["UpdateServiceAttributes"] = checked(kUpdate, update_attributes);
-  operations["DeleteServiceAttributes"] = checked(kDelete, delete_attributes);
+  operations["GetServiceAttributes"] = checked(kGetAttributes, get_attributes);
+  operations["UpdateServiceAttributes"] = checked(kUpdateAttributes, update_attributes);
+  operations["DeleteServiceAttributes"] = checked(kDeleteAttributes, delete_attributes);
 }
 
 }  // namespace causeway::control::sd

@@ -9,11 +9,11 @@ constexpr Shape kMax{.kind = Shape::Kind::integer, .min = 1, .max = 1000};
 constexpr Shape kAccount{.min = 12, .max = 12};
 constexpr std::string_view kHealthValues[] = {"HEALTHY", "UNHEALTHY", "ALL", "HEALTHY_OR_ELSE_ALL"};
 constexpr Shape kHealth{.values = kHealthValues};
-constexpr Member kDiscoverMembers[] = {
+constexpr Member kDiscoverDiscoverMembers[] = {
     {"NamespaceName", &kAnyName, true}, {"ServiceName", &kServiceName, true}, {"MaxResults", &kMax},
     {"QueryParameters", &kAttributes},  {"OptionalParameters", &kAttributes}, {"HealthStatus", &kHealth},
     {"OwnerAccount", &kAccount}};
-constexpr Shape kDiscover = structure(kDiscoverMembers);
+constexpr Shape kDiscoverDiscover = structure(kDiscoverDiscoverMembers);
 constexpr Member kRevisionMembers[] = {
     {"NamespaceName", &kAnyName, true}, {"ServiceName", &kServiceName, true}, {"OwnerAccount", &kAccount}};
 constexpr Shape kRevision = structure(kRevisionMembers);
@@ -106,7 +106,7 @@ ApiResult discover_instances_revision(Call& call, const json::object& input) {
 }  // namespace
 
 void add_discover_operations(Operations& operations) {
-  operations["DiscoverInstances"] = checked(kDiscover, discover_instances);
+  operations["DiscoverInstances"] = checked(kDiscoverDiscover, discover_instances);
   operations["DiscoverInstancesRevision"] = checked(kRevision, discover_instances_revision);
 }
 

@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::string_view kStatusValues[] = {"HEALTHY", "UNHEALTHY"};
 constexpr Shape kStatus{.values = kStatusValues};
-constexpr Member kUpdateMembers[] = {
+constexpr Member kUpdateHealthMembers[] = {
     {"ServiceId", &kArn, true}, {"InstanceId", &kResourceId, true}, {"Status", &kStatus, true}};
-constexpr Shape kUpdate = structure(kUpdateMembers);
+constexpr Shape kUpdateHealth = structure(kUpdateHealthMembers);
 constexpr Shape kInstances{.kind = Shape::Kind::list, .min = 1, .max = 1000, .element = &kResourceId};
-constexpr Member kGetMembers[] = {
+constexpr Member kGetHealthMembers[] = {
     {"ServiceId", &kArn, true}, {"Instances", &kInstances}, {"MaxResults", &kMaxResults}, {"NextToken", &kNextToken}};
-constexpr Shape kGet = structure(kGetMembers);
+constexpr Shape kGetHealth = structure(kGetHealthMembers);
 
 ApiResult update_custom_health(Call& call, const json::object& input) {
   const auto service_id = text(input, "ServiceId");
@@ -78,8 +78,8 @@ ApiResult get_health(Call& call, const json::object& input) {
 }  // namespace
 
 void add_health_operations(Operations& operations) {
-  operations["UpdateInstanceCustomHealthStatus"] = checked(kUpdate, update_custom_health);
-  operations["GetInstancesHealthStatus"] = checked(kGet, get_health);
+  operations["UpdateInstanceCustomHealthStatus"] = checked(kUpdateHealth, update_custom_health);
+  operations["GetInstancesHealthStatus"] = checked(kGetHealth, get_health);
 }
 
 }  // namespace causeway::control::sd

@@ -7,16 +7,16 @@
 namespace causeway::control::sd {
 namespace {
 
-constexpr Member kRegisterMembers[] = {{"ServiceId", &kArn, true},
+constexpr Member kRegisterInstancesMembers[] = {{"ServiceId", &kArn, true},
                                        {"InstanceId", &kInstanceId, true},
                                        {"CreatorRequestId", &kResourceId},
                                        {"Attributes", &kAttributes, true}};
-constexpr Shape kRegister = structure(kRegisterMembers);
+constexpr Shape kRegisterInstances = structure(kRegisterInstancesMembers);
 constexpr Member kOneMembers[] = {{"ServiceId", &kArn, true}, {"InstanceId", &kResourceId, true}};
 constexpr Shape kOne = structure(kOneMembers);
-constexpr Member kListMembers[] = {
+constexpr Member kListInstancesMembers[] = {
     {"ServiceId", &kArn, true}, {"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}};
-constexpr Shape kList = structure(kListMembers);
+constexpr Shape kListInstances = structure(kListInstancesMembers);
 
 json::object render(const Call& call, const InstanceRecord& record) {
   json::object attributes;
@@ -120,10 +120,10 @@ ApiResult list_instances(Call& call, const json::object& input) {
 }  // namespace
 
 void add_instance_operations(Operations& operations) {
-  operations["RegisterInstance"] = checked(kRegister, register_instance);
+  operations["RegisterInstance"] = checked(kRegisterInstances, register_instance);
   operations["DeregisterInstance"] = checked(kOne, deregister_instance);
   operations["GetInstance"] = checked(kOne, get_instance);
-  operations["ListInstances"] = checked(kList, list_instances);
+  operations["ListInstances"] = checked(kListInstances, list_instances);
 }
 
 }  // namespace causeway::control::sd

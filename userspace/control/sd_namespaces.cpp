@@ -30,10 +30,10 @@ constexpr Member kCreatePrivateMembers[] = {{"Name", &kDnsName, true},
                                             {"Tags", &kTags},
                                             {"Properties", &kProperties}};
 constexpr Shape kCreatePrivate = structure(kCreatePrivateMembers);
-constexpr Member kByIdMembers[] = {{"Id", &kArn, true}};
-constexpr Shape kById = structure(kByIdMembers);
-constexpr Member kListMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
-constexpr Shape kList = structure(kListMembers);
+constexpr Member kByIdNamespacesMembers[] = {{"Id", &kArn, true}};
+constexpr Shape kByIdNamespaces = structure(kByIdNamespacesMembers);
+constexpr Member kListNamespacesMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
+constexpr Shape kListNamespaces = structure(kListNamespacesMembers);
 
 const char* type_of(const NamespaceRecord& record) {
   return record.dns ? "DNS_PRIVATE" : "HTTP";
@@ -165,9 +165,9 @@ ApiResult delete_namespace(Call& call, const json::object& input) {
 void add_namespace_operations(Operations& operations) {
   operations["CreateHttpNamespace"] = checked(kCreateHttp, create_http_namespace);
   operations["CreatePrivateDnsNamespace"] = checked(kCreatePrivate, create_private_dns_namespace);
-  operations["GetNamespace"] = checked(kById, get_namespace);
-  operations["ListNamespaces"] = checked(kList, list_namespaces);
-  operations["DeleteNamespace"] = checked(kById, delete_namespace);
+  operations["GetNamespace"] = checked(kByIdNamespaces, get_namespace);
+  operations["ListNamespaces"] = checked(kListNamespaces, list_namespaces);
+  operations["DeleteNamespace"] = checked(kByIdNamespaces, delete_namespace);
 }
 
 }  // namespace causeway::control::sd

@@ -6,10 +6,10 @@ namespace causeway::control::sd {
 namespace {
 
 constexpr Shape kOperationId{.min = 1, .max = 255};
-constexpr Member kGetMembers[] = {{"OperationId", &kOperationId, true}};
-constexpr Shape kGet = structure(kGetMembers);
-constexpr Member kListMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
-constexpr Shape kList = structure(kListMembers);
+constexpr Member kGetOperationsMembers[] = {{"OperationId", &kOperationId, true}};
+constexpr Shape kGetOperations = structure(kGetOperationsMembers);
+constexpr Member kListOperationsMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
+constexpr Shape kListOperations = structure(kListOperationsMembers);
 
 ApiResult get_operation(Call& call, const json::object& input) {
   const auto id = text(input, "OperationId");
@@ -64,8 +64,8 @@ namespace causeway::control {
 
 Operations service_discovery_operations() {
   Operations operations;
-  operations["GetOperation"] = sd::checked(sd::kGet, sd::get_operation);
-  operations["ListOperations"] = sd::checked(sd::kList, sd::list_operations);
+  operations["GetOperation"] = sd::checked(sd::kGetOperations, sd::get_operation);
+  operations["ListOperations"] = sd::checked(sd::kListOperations, sd::list_operations);
   sd::add_namespace_operations(operations);
   sd::add_service_operations(operations);
   sd::add_instance_operations(operations);

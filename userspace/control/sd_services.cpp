@@ -31,7 +31,7 @@ constexpr Shape kCustomHealth = structure(kCustomHealthMembers);
 
 constexpr std::string_view kTypeValues[] = {"HTTP"};
 constexpr Shape kType{.values = kTypeValues};
-constexpr Member kCreateMembers[] = {{"Name", &kServiceName, true},
+constexpr Member kCreateServicesMembers[] = {{"Name", &kServiceName, true},
                                      {"NamespaceId", &kArn},
                                      {"CreatorRequestId", &kResourceId},
                                      {"Description", &kDescription},
@@ -40,11 +40,11 @@ constexpr Member kCreateMembers[] = {{"Name", &kServiceName, true},
                                      {"HealthCheckCustomConfig", &kCustomHealth},
                                      {"Tags", &kTags},
                                      {"Type", &kType}};
-constexpr Shape kCreate = structure(kCreateMembers);
-constexpr Member kByIdMembers[] = {{"Id", &kArn, true}};
-constexpr Shape kById = structure(kByIdMembers);
-constexpr Member kListMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
-constexpr Shape kList = structure(kListMembers);
+constexpr Shape kCreateServices = structure(kCreateServicesMembers);
+constexpr Member kByIdServicesMembers[] = {{"Id", &kArn, true}};
+constexpr Shape kByIdServices = structure(kByIdServicesMembers);
+constexpr Member kListServicesMembers[] = {{"NextToken", &kNextToken}, {"MaxResults", &kMaxResults}, {"Filters", &kFilters}};
+constexpr Shape kListServices = structure(kListServicesMembers);
 
 json::object render(const Call& call, const ServiceRecord& record) {
   json::object out{{"Id", record.id},
@@ -235,10 +235,10 @@ ApiResult delete_service(Call& call, const json::object& input) {
 }  // namespace
 
 void add_service_operations(Operations& operations) {
-  operations["CreateService"] = checked(kCreate, create_service);
-  operations["GetService"] = checked(kById, get_service);
-  operations["ListServices"] = checked(kList, list_services);
-  operations["DeleteService"] = checked(kById, delete_service);
+  operations["CreateService"] = checked(kCreateServices, create_service);
+  operations["GetService"] = checked(kByIdServices, get_service);
+  operations["ListServices"] = checked(kListServices, list_services);
+  operations["DeleteService"] = checked(kByIdServices, delete_service);
 }
 
 }  // namespace causeway::control::sd

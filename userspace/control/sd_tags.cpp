@@ -9,10 +9,10 @@ constexpr Shape kResourceArn{.min = 1, .max = 1011};
 constexpr Shape kTagKeys{.kind = Shape::Kind::list, .max = 200, .element = &kTagKey};
 constexpr Member kTagMembersOf[] = {{"ResourceARN", &kResourceArn, true}, {"Tags", &kTags, true}};
 constexpr Shape kTagInput = structure(kTagMembersOf);
-constexpr Member kUntagMembers[] = {{"ResourceARN", &kResourceArn, true}, {"TagKeys", &kTagKeys, true}};
-constexpr Shape kUntagInput = structure(kUntagMembers);
-constexpr Member kListMembers[] = {{"ResourceARN", &kResourceArn, true}};
-constexpr Shape kListInput = structure(kListMembers);
+constexpr Member kUntagTagsMembers[] = {{"ResourceARN", &kResourceArn, true}, {"TagKeys", &kTagKeys, true}};
+constexpr Shape kUntagInput = structure(kUntagTagsMembers);
+constexpr Member kListTagsMembers[] = {{"ResourceARN", &kResourceArn, true}};
+constexpr Shape kListInput = structure(kListTagsMembers);
 
 constexpr std::size_t kTagsAResource = 50;
 

@@ -16,7 +16,7 @@ using boost::system::error_code;
 namespace {
 
 /// Datagrams read in one go, so that a flood on one socket leaves the others their turn.
-constexpr int kReceiveBatch = 64;
+constexpr int kAnswerBatch = 64;
 
 void close(asio::posix::stream_descriptor& socket) {
   error_code ignored;
@@ -110,7 +110,7 @@ void UdpForwarder::receive(const std::shared_ptr<Exchange>& exchange) {
       asio::posix::descriptor_base::wait_read, [this, weak = std::weak_ptr(exchange)](error_code error) {
         const auto held = weak.lock();
         if (error || !held || !held->done) return;  // closed: another resolver's turn, or over
-        for (int i = 0; i < kReceiveBatch; ++i) {
+        for (int i = 0; i < kAnswerBatch; ++i) {
           const ssize_t got = ::recv(held->socket.native_handle(), buffer_.data(), buffer_.size(), 0);
           if (got < 0 && (errno == EAGAIN || errno == EINTR)) return receive(held);
           if (got < 0) return next_resolver(held);  // ICMP: nobody there

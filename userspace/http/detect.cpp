@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 15> kMethods{"GET",   "POST",     "HEAD",      "PUT",   "DELETE",
                                                     "PATCH", "OPTIONS",  "TRACE",     "COPY",  "MOVE",
                                                     "LOCK",  "PROPFIND", "PROPPATCH", "MKCOL", "UNLOCK"};
-constexpr std::size_t kMaxMethod = 24;
+constexpr std::size_t kDetectedMethod = 24;
 
 /// `text` is, or begins like, one of `lower`s.
 Detection begins_like(std::string_view text, std::string_view lower) {
@@ -48,7 +48,7 @@ Detection detect(std::string_view first_bytes) {
   // Registered methods are upper-case letters with hyphens. This drops most other protocols at their first byte.
   const bool shaped =
       std::all_of(method.begin(), method.end(), [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; });
-  if (!shaped || method.size() > kMaxMethod || space == 0) return Detection::other;
+  if (!shaped || method.size() > kDetectedMethod || space == 0) return Detection::other;
   if (space == std::string_view::npos) return Detection::need_more;
 
   const std::string_view target = bytes.substr(space + 1);

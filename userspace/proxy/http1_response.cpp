@@ -12,7 +12,6 @@ namespace causeway::proxy {
 using boost::system::error_code;
 
 namespace {
-constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
 /// Interim responses passed on for one request; each prolongs the wait for the final one.
 constexpr unsigned kInterimHeads = 64;
 /// Moved without waiting before the worker's other connections get their turn.

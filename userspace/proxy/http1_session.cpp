@@ -21,7 +21,6 @@ constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kLingerBytes = 1u << 20;
 constexpr std::size_t kKeptReplayBytes = 1024;
-constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parser takes
 }  // namespace
 
 Http1Session::Http1Session(Downstream& downstream)

@@ -14,6 +14,8 @@
 
 namespace causeway::proxy {
 
+inline constexpr std::size_t kLargeHead = 68 * 1024;  ///< a little more than the parsers take
+
 /// Of a request's body, what is kept for sending it again; a longer one is sent once.
 inline constexpr std::size_t kReplayBytes = 64 * 1024;
 

@@ -17,19 +17,19 @@ using namespace std::string_literals;
 
 constexpr Framing kChunked{BodyKind::chunked, 0};
 
-struct Case {
+struct BodyCase {
   std::string name;
   std::string text;
   bool good;
   std::size_t at = 0;  ///< bad: bytes before the one that is refused
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const BodyCase& c, std::ostream* out) {
   *out << testing::PrintToString(c.text);
 }
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all{
+const std::vector<BodyCase>& body_cases() {
+  static const std::vector<BodyCase> all{
       {"Empty", "0\r\n\r\n", true},
       {"OneChunk", "5\r\nhello\r\n0\r\n\r\n", true},
       {"TwoChunks", "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", true},
@@ -90,7 +90,7 @@ Fed feed(BodyReader& reader, const std::vector<std::string_view>& pieces) {
   return fed;
 }
 
-class ChunkedTest : public testing::TestWithParam<Case> {
+class ChunkedTest : public testing::TestWithParam<BodyCase> {
  protected:
   void expect(const Fed& fed) const {
     if (GetParam().good) {
@@ -131,7 +131,7 @@ TEST_P(ChunkedTest, ByteByByte) {
   expect(feed(reader, bytes));
 }
 
-INSTANTIATE_TEST_SUITE_P(Http, ChunkedTest, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Http, ChunkedTest, testing::ValuesIn(body_cases()),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Chunked, LargestSize) {

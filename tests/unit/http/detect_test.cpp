@@ -10,16 +10,16 @@ namespace {
 
 using namespace std::string_literals;
 
-struct Case {
+struct DetectCase {
   std::string bytes;
   Detection expected;
 };
 
-const std::vector<Case>& cases() {
+const std::vector<DetectCase>& detect_cases() {
   constexpr Detection http1 = Detection::http1;
   constexpr Detection other = Detection::other;
   constexpr Detection need_more = Detection::need_more;
-  static const std::vector<Case> all{
+  static const std::vector<DetectCase> all{
       {"", need_more},
       {"G", need_more},
       {"GET", need_more},
@@ -61,12 +61,12 @@ const std::vector<Case>& cases() {
 }
 
 TEST(Detect, Table) {
-  for (const Case& c : cases()) EXPECT_EQ(detect(c.bytes), c.expected) << testing::PrintToString(c.bytes);
+  for (const DetectCase& c : detect_cases()) EXPECT_EQ(detect(c.bytes), c.expected) << testing::PrintToString(c.bytes);
 }
 
 // A verdict is not taken back by the bytes that follow, and a prefix of what is HTTP is not called anything else.
 TEST(Detect, EveryPrefixAgreesOrWaits) {
-  for (const Case& c : cases()) {
+  for (const DetectCase& c : detect_cases()) {
     for (std::size_t i = 0; i < c.bytes.size(); ++i) {
       const Detection early = detect(std::string_view(c.bytes).substr(0, i));
       EXPECT_TRUE(early == Detection::need_more || early == c.expected) << testing::PrintToString(c.bytes) << i;

@@ -16,14 +16,14 @@ Verdict parse(std::string_view text, RequestParser& parser) {
   return parser.parse(text);
 }
 
-struct Case {
+struct RequestHeadCase {
   std::string name;
   std::string text;
   int status;               ///< 0: complete
   std::string reason = {};  ///< a part of the reason
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const RequestHeadCase& c, std::ostream* out) {
   *out << testing::PrintToString(c.text);
 }
 
@@ -34,8 +34,8 @@ std::string line(const std::string& request_line) {
   return request_line + "\r\nHost: a\r\n\r\n";
 }
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all{
+const std::vector<RequestHeadCase>& request_head_cases() {
+  static const std::vector<RequestHeadCase> all{
       {"Simple", with(""), 0},
       {"NoSpaceAfterColon", with("A:b\r\n"), 0},
       {"WhiteSpaceAroundValue", with("A: \t b \t\r\n"), 0},
@@ -182,9 +182,9 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-class RequestHeadTest : public testing::TestWithParam<Case> {};
+class RequestHeadTest : public testing::TestWithParam<RequestHeadCase> {};
 
-void expect_verdict(const Case& c, const Verdict& verdict) {
+void expect_verdict(const RequestHeadCase& c, const Verdict& verdict) {
   if (c.status == 0) {
     EXPECT_EQ(verdict.outcome, Outcome::complete) << verdict.reason;
   } else {
@@ -224,7 +224,7 @@ TEST_P(RequestHeadTest, ByteByByte) {
     }
   }
   // What cannot become a request is refused earlier, with its own reason.
-  expect_verdict(Case{GetParam().name, GetParam().text, GetParam().status, ""}, verdict);
+  expect_verdict(RequestHeadCase{GetParam().name, GetParam().text, GetParam().status, ""}, verdict);
 }
 
 TEST_P(RequestHeadTest, SplitAnywhere) {
@@ -238,7 +238,7 @@ TEST_P(RequestHeadTest, SplitAnywhere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Http, RequestHeadTest, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Http, RequestHeadTest, testing::ValuesIn(request_head_cases()),
                          [](const auto& param_info) { return param_info.param.name; });
 
 struct TargetCase {

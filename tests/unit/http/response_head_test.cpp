@@ -11,18 +11,18 @@ namespace {
 
 using namespace std::string_literals;
 
-struct Case {
+struct ResponseHeadCase {
   std::string name;
   std::string text;
   std::uint16_t status;  ///< 0: bad
 };
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const ResponseHeadCase& c, std::ostream* out) {
   *out << testing::PrintToString(c.text);
 }
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all{
+const std::vector<ResponseHeadCase>& response_head_cases() {
+  static const std::vector<ResponseHeadCase> all{
       {"Simple", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200},
       {"NoFields", "HTTP/1.1 204 No Content\r\n\r\n", 204},
       {"Version10", "HTTP/1.0 404 Not Found\r\n\r\n", 404},
@@ -61,7 +61,7 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-class ResponseHeadTest : public testing::TestWithParam<Case> {};
+class ResponseHeadTest : public testing::TestWithParam<ResponseHeadCase> {};
 
 TEST_P(ResponseHeadTest, AtOnce) {
   ResponseParser parser;
@@ -92,7 +92,7 @@ TEST_P(ResponseHeadTest, SplitAnywhere) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Http, ResponseHeadTest, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Http, ResponseHeadTest, testing::ValuesIn(response_head_cases()),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(ResponseHead, TellsWhatWasSent) {

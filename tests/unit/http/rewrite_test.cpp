@@ -27,13 +27,13 @@ std::string answer(const std::string& text, const ResponseRewrite& rewrite = {})
   return out;
 }
 
-struct Case {
+struct RewriteCase {
   std::string in;
   std::string out;
 };
 
 TEST(RequestRewrite, Table) {
-  const std::vector<Case> table{
+  const std::vector<RewriteCase> table{
       // Nothing to change: the same bytes.
       {"GET /a HTTP/1.1\r\nHost: a\r\nX-B:  c \r\nCookie: d\r\n\r\n",
        "GET /a HTTP/1.1\r\nHost: a\r\nX-B:  c \r\nCookie: d\r\n\r\n"},
@@ -68,7 +68,7 @@ TEST(RequestRewrite, Table) {
       {"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"},
   };
-  for (const Case& c : table) EXPECT_EQ(forward(c.in, {"", "", "alias"}), c.out);
+  for (const RewriteCase& c : table) EXPECT_EQ(forward(c.in, {"", "", "alias"}), c.out);
 }
 
 TEST(RequestRewrite, AddsWhatIsAbsent) {
