@@ -10,8 +10,6 @@
 
 namespace causeway::net {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
 using namespace std::chrono_literals;
 
 namespace {
@@ -21,84 +19,71 @@ constexpr int kBurst = 64;
 constexpr auto kPause = 50ms;
 }  // namespace
 
-struct Acceptor::State : std::enable_shared_from_this<State> {
-  State(Executor executor, OnAccept callback) : listener(executor), timer(executor), on_accept(std::move(callback)) {}
-
-  enum class Drained { yes, no, exhausted };
-  Drained accept_burst();
-  void wait();
-  void pause();
-
-  asio::posix::basic_stream_descriptor<Executor> listener;
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> timer;
-  OnAccept on_accept;
-  bool warned = false;
-};
-
-Acceptor::State::Drained Acceptor::State::accept_burst() {
-  for (int i = 0; i < kBurst && listener.is_open(); ++i) {
-    Fd socket(::accept4(listener.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+Acceptor::Drained Acceptor::accept_burst() {
+  for (int i = 0; i < kBurst && listener_; ++i) {
+    Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
       set_no_delay(socket.get());
-      on_accept(std::move(socket));
+      on_accept_(std::move(socket));
       continue;
     }
     // EPERM: a firewall rule; the other network errors of accept(2) belong to the one connection.
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Drained::yes;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      if (!std::exchange(warned, true))
+      if (!std::exchange(warned_, true))
         log::warn("cannot accept: {}", errno_error(errno, "accept", "connection").message());
       return Drained::exhausted;
     }
     if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP) {
       log::error("{}; this listener is given up", errno_error(errno, "accept on", "listener").message());
-      error_code ignored;
-      listener.close(ignored);
+      close();
       return Drained::yes;
     }
   }
   return Drained::no;
 }
 
-void Acceptor::State::wait() {
-  if (!listener.is_open()) return;
-  listener.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
-    if (error) return;
-    if (self->accept_burst() == Drained::exhausted) return self->pause();
-    self->wait();  // armed anew, it reports at once if the queue is not empty
-  });
+/// Level-triggered: what is left after a burst is told again in the next turn.
+void Acceptor::on_events(std::uint32_t) {
+  if (accept_burst() != Drained::exhausted) return;
+  loop_.change(listener_.get(), 0, *this);
+  pause_.expires_after(kPause);
 }
 
-void Acceptor::State::pause() {
-  timer.expires_after(kPause);
-  timer.async_wait([self = shared_from_this()](error_code error) {
-    if (!error) self->wait();
-  });
+void Acceptor::on_pause_over() {
+  if (listener_) loop_.change(listener_.get(), EPOLLIN, *this);
 }
 
-Acceptor::Acceptor(Executor executor, Fd listener, OnAccept on_accept)
-    : state_(std::make_shared<State>(executor, std::move(on_accept))) {
-  ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK);
-  state_->listener.assign(listener.get());
-  listener.release();
+Acceptor::Acceptor(EventLoop& loop, Fd listener, OnAccept on_accept)
+    : loop_(loop),
+      listener_(std::move(listener)),
+      on_accept_(std::move(on_accept)),
+      pause_(
+          loop.wheel, [](void* self) { static_cast<Acceptor*>(self)->on_pause_over(); }, this) {
+  ::fcntl(listener_.get(), F_SETFL, ::fcntl(listener_.get(), F_GETFL) | O_NONBLOCK);
 }
 
 Acceptor::~Acceptor() {
-  error_code ignored;
-  state_->timer.cancel();
-  state_->listener.close(ignored);
+  close();
 }
 
 void Acceptor::start() {
-  state_->wait();
+  watched_ = loop_.watch(listener_.get(), EPOLLIN, *this);
+  if (!watched_) log::error("{}", errno_error(errno, "watch", "listener").message());
 }
 
 void Acceptor::stop() {
-  while (state_->listener.is_open() && state_->accept_burst() == State::Drained::no) {
+  while (listener_ && accept_burst() == Drained::no) {
   }
-  error_code ignored;
-  state_->timer.cancel();
-  state_->listener.close(ignored);
+  close();
+}
+
+/// Other descriptors of the listener (an inherited one, another proxy's) keep it in the epoll set: taken out by name.
+void Acceptor::close() {
+  if (!listener_) return;
+  pause_.clear();
+  if (std::exchange(watched_, false)) loop_.unwatch(listener_.get(), *this);
+  listener_.reset();
 }
 
 }  // namespace causeway::net

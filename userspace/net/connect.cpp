@@ -2,7 +2,6 @@
 
 #include <cerrno>
 
-#include <boost/asio/error.hpp>
 #include <sys/socket.h>
 
 #include "net/socket_options.h"
@@ -21,10 +20,11 @@ Task<Connected> Connector::connect(SocketAddress peer, std::chrono::nanoseconds 
   if (code != 0 && code != EINPROGRESS && code != EINTR) {
     co_return Connected{nullptr, error_code(code, boost::system::system_category())};
   }
-  auto connection = std::make_unique<Connection>(executor_, std::move(*socket));
+  const auto state = code != 0 ? Connection::State::connecting : Connection::State::connected;
+  auto connection = std::make_unique<Connection>(loop_, std::move(*socket), state);
   if (code != 0) {
     Deadline deadline(
-        wheel_, [](void* c) { static_cast<Connection*>(c)->interrupt(boost::asio::error::timed_out); },
+        loop_.wheel, [](void* c) { static_cast<Connection*>(c)->interrupt(boost::asio::error::timed_out); },
         connection.get());
     deadline.expires_after(timeout);
     pending_ = connection.get();
@@ -33,7 +33,6 @@ Task<Connected> Connector::connect(SocketAddress peer, std::chrono::nanoseconds 
     if (!error) error = pending_error(connection->fd());
     if (error) co_return Connected{nullptr, error};
   }
-  connection->expect_nothing_yet();
   co_return Connected{std::move(connection), {}};
 }
 

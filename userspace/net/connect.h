@@ -16,15 +16,14 @@ struct Connected {
 /// A started connect that can be abandoned from outside: interrupt() ends it with that reason.
 class Connector {
  public:
-  Connector(Executor executor, DeadlineWheel& wheel) : executor_(executor), wheel_(wheel) {}
+  explicit Connector(EventLoop& loop) : loop_(loop) {}
   Task<Connected> connect(SocketAddress peer, std::chrono::nanoseconds timeout);
   void interrupt(boost::system::error_code reason) {
     if (pending_ != nullptr) pending_->interrupt(reason);
   }
 
  private:
-  Executor executor_;
-  DeadlineWheel& wheel_;
+  EventLoop& loop_;
   Connection* pending_ = nullptr;
 };
 

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <boost/asio/error.hpp>
-#include <boost/asio/redirect_error.hpp>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "net/socket_options.h"
@@ -45,33 +44,39 @@ std::span<iovec> behind(std::span<iovec> parts, std::size_t bytes) {
 
 }  // namespace
 
-Connection::Connection(Executor executor, Fd socket) : descriptor_(executor) {
-  descriptor_.assign(socket.get());
-  socket.release();
+Connection::Connection(EventLoop& loop, Fd socket, State state)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      maybe_readable_(state == State::connected),
+      maybe_writable_(state == State::connected) {
+  // Once for its life and both directions: a registration a wait would cost a system call each.
+  if (!loop_.watch(fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this)) interrupted_ = system_error(errno);
 }
 
-Task<error_code> Connection::wait_readable() {
-  if (interrupted_) co_return interrupted_;
-  error_code error;
-  co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_read, asio::redirect_error(use_task, error));
-  maybe_readable_ = true;
-  co_return interrupted_ ? interrupted_ : error;
+Connection::~Connection() {
+  close();
 }
 
-Task<error_code> Connection::wait_writable() {
-  if (interrupted_) co_return interrupted_;
-  error_code error;
-  co_await descriptor_.async_wait(asio::posix::descriptor_base::wait_write, asio::redirect_error(use_task, error));
-  co_return interrupted_ ? interrupted_ : error;
+void Connection::on_events(std::uint32_t events) {
+  constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if ((events & kEnd) != 0) ended_ = true;
+  if ((events & (EPOLLIN | kEnd)) != 0) maybe_readable_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) maybe_writable_ = true;
+  // The one resumed first may destroy this connection, unless the other still refers to it: then it is alive.
+  const auto reader = maybe_readable_ ? std::exchange(reader_, {}) : std::coroutine_handle<>();
+  const auto writer = maybe_writable_ ? std::exchange(writer_, {}) : std::coroutine_handle<>();
+  if (writer) writer.resume();
+  if (reader) reader.resume();
 }
 
 IoResult Connection::try_read(std::span<char> into) {
   if (interrupted_) return {0, interrupted_};
   for (;;) {
-    const ssize_t n = ::recv(descriptor_.native_handle(), into.data(), into.size(), MSG_DONTWAIT);
+    const ssize_t n = ::recv(fd(), into.data(), into.size(), MSG_DONTWAIT);
     if (n > 0) {
-      // A short read emptied the queue: the next one waits without asking again.
-      maybe_readable_ = static_cast<std::size_t>(n) == into.size();
+      // A short read emptied the queue: the next one waits without asking again. Not behind an announced end, which
+      // no further edge will tell of (epoll(7)).
+      maybe_readable_ = ended_ || static_cast<std::size_t>(n) == into.size();
       return {static_cast<std::size_t>(n), {}};
     }
     if (n == 0) return {0, asio::error::eof};
@@ -101,10 +106,15 @@ IoResult Connection::try_write(std::span<const iovec> parts) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(parts.data());
     message.msg_iovlen = parts.size();
-    const ssize_t n = ::sendmsg(descriptor_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n >= 0) return {static_cast<std::size_t>(n), {}};
+    const ssize_t n = ::sendmsg(fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0) {
+      maybe_writable_ = static_cast<std::size_t>(n) == total(parts);
+      return {static_cast<std::size_t>(n), {}};
+    }
     if (errno == EINTR) continue;
-    return {0, would_block(errno) ? error_code(asio::error::would_block) : system_error(errno)};
+    if (!would_block(errno)) return {0, system_error(errno)};
+    maybe_writable_ = false;
+    return {0, asio::error::would_block};
   }
 }
 
@@ -123,10 +133,37 @@ Task<error_code> Connection::write_all(std::span<iovec> parts, std::size_t* writ
   co_return error_code{};
 }
 
+IoResult Connection::try_splice_from(int pipe, std::size_t bytes) {
+  if (interrupted_) return {0, interrupted_};
+  for (;;) {
+    const ssize_t n = ::splice(fd(), nullptr, pipe, nullptr, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0) return {static_cast<std::size_t>(n), {}};
+    if (n == 0) return {0, asio::error::eof};
+    if (errno == EINTR) continue;
+    if (!would_block(errno)) return {0, system_error(errno)};
+    maybe_readable_ = false;
+    return {0, asio::error::would_block};
+  }
+}
+
+IoResult Connection::try_splice_to(int pipe, std::size_t bytes, bool more) {
+  if (interrupted_) return {0, interrupted_};
+  const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0u);
+  for (;;) {
+    const ssize_t n = ::splice(pipe, nullptr, fd(), nullptr, bytes, flags);
+    if (n >= 0) return {static_cast<std::size_t>(n), {}};
+    if (errno == EINTR) continue;
+    if (!would_block(errno)) return {0, system_error(errno)};
+    maybe_writable_ = false;
+    return {0, asio::error::would_block};
+  }
+}
+
 void Connection::interrupt(error_code reason) {
   interrupted_ = reason;
-  error_code ignored;
-  descriptor_.cancel(ignored);
+  // Later: whoever interrupts is in the middle of something.
+  if (reader_) loop_.schedule(std::exchange(reader_, {}));
+  if (writer_) loop_.schedule(std::exchange(writer_, {}));
 }
 
 void Connection::shutdown_send() {
@@ -134,8 +171,9 @@ void Connection::shutdown_send() {
 }
 
 void Connection::close() {
-  error_code ignored;
-  descriptor_.close(ignored);
+  if (!is_open()) return;
+  loop_.forget(*this);
+  socket_.reset();
 }
 
 void Connection::reset() {

@@ -1,14 +1,15 @@
 #pragma once
 // One TCP connection of a worker: reads and writes are tried at once and wait only when they must.
+#include <coroutine>
 #include <cstddef>
 #include <span>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/system/error_code.hpp>
 #include <sys/uio.h>
 
 #include "base/fd.h"
+#include "net/event_loop.h"
 #include "net/task.h"
 
 namespace causeway::net {
@@ -19,21 +20,37 @@ struct IoResult {
 };
 
 /// Not thread-safe; at most one read and one write wait at a time.
-class Connection {
+class Connection final : private Watch {
  public:
-  /// Takes over a connected (or connecting), non-blocking socket.
-  Connection(Executor executor, Fd socket);
+  enum class State : std::uint8_t { connected, connecting };
+  /// Takes over a non-blocking socket. The loop outlives it.
+  Connection(EventLoop& loop, Fd socket, State state = State::connected);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() = default;  // closes
+  ~Connection();  // closes; nothing may wait
 
-  int fd() { return descriptor_.native_handle(); }
-  Executor executor() { return descriptor_.get_executor(); }
-  bool is_open() const { return descriptor_.is_open(); }
+  int fd() const { return socket_.get(); }
+  EventLoop& loop() const { return loop_; }
+  bool is_open() const { return static_cast<bool>(socket_); }
 
-  /// Waits until a read would not block (data, end or error).
-  Task<boost::system::error_code> wait_readable();
-  Task<boost::system::error_code> wait_writable();
+  /// co_await gives an error_code: of an interrupt, else none.
+  class Wait {
+   public:
+    Wait(Connection& connection, bool Connection::*may_go_on, std::coroutine_handle<> Connection::*waiting)
+        : connection_(connection), may_go_on_(may_go_on), waiting_(waiting) {}
+    bool await_ready() const noexcept { return connection_.interrupted_ || connection_.*may_go_on_; }
+    void await_suspend(std::coroutine_handle<> coroutine) noexcept { connection_.*waiting_ = coroutine; }
+    boost::system::error_code await_resume() const noexcept { return connection_.interrupted_; }
+
+   private:
+    Connection& connection_;
+    bool Connection::*may_go_on_;
+    std::coroutine_handle<> Connection::*waiting_;
+  };
+  /// Until a read may find something (data, end or error). Returns at once, and may be wrong, while !drained().
+  Wait wait_readable() { return {*this, &Connection::maybe_readable_, &Connection::reader_}; }
+  /// After a write that did not take everything.
+  Wait wait_writable() { return {*this, &Connection::maybe_writable_, &Connection::writer_}; }
 
   /// Without waiting: error asio::error::would_block if nothing is there.
   IoResult try_read(std::span<char> into);
@@ -44,8 +61,11 @@ class Connection {
   /// Everything; `parts` is used up. `written` (may be null) counts what went out, also when it fails in between.
   Task<boost::system::error_code> write_all(std::span<iovec> parts, std::size_t* written = nullptr);
 
-  /// The next read waits first: nothing can have come yet (a request was just sent).
-  void expect_nothing_yet() { maybe_readable_ = false; }
+  /// Bytes from the socket into an empty pipe, and from a pipe into the socket, by splice(2); otherwise like try_read()
+  /// and try_write(). `more`: the last segment may wait for what follows (SPLICE_F_MORE).
+  IoResult try_splice_from(int pipe, std::size_t bytes);
+  IoResult try_splice_to(int pipe, std::size_t bytes, bool more);
+
   /// True if the last read left nothing behind, as far as is known.
   bool drained() const { return !maybe_readable_; }
 
@@ -60,9 +80,16 @@ class Connection {
   void reset();
 
  private:
-  boost::asio::posix::basic_stream_descriptor<Executor> descriptor_;
+  void on_events(std::uint32_t events) override;
+
+  EventLoop& loop_;
+  Fd socket_;
   boost::system::error_code interrupted_;
+  std::coroutine_handle<> reader_;
+  std::coroutine_handle<> writer_;
   bool maybe_readable_ = true;
+  bool maybe_writable_ = true;
+  bool ended_ = false;  ///< the peer's end or an error was announced: no further edge will tell of it
 };
 
 }  // namespace causeway::net

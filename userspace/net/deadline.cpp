@@ -10,10 +10,7 @@ namespace {
 constexpr auto kResolution = 10ms;
 }
 
-DeadlineWheel::DeadlineWheel(boost::asio::io_context& context)
-    : timer_(context.get_executor()), done_(tick_of(std::chrono::steady_clock::now())) {}
-
-DeadlineWheel::~DeadlineWheel() = default;
+DeadlineWheel::DeadlineWheel() : done_(tick_of(std::chrono::steady_clock::now())) {}
 
 DeadlineWheel::Tick DeadlineWheel::tick_of(SteadyTime time) {
   return time.time_since_epoch() / kResolution;
@@ -30,22 +27,21 @@ void DeadlineWheel::insert(Deadline& deadline) {
   head.previous->next = &deadline;
   head.previous = &deadline;
   ++size_;
-  if (!running_ && (wake_ == 0 || deadline.linked_ < wake_)) wake_at(deadline.linked_);
+  if (wake_ == 0 || deadline.linked_ < wake_) wake_ = deadline.linked_;
 }
 
-void DeadlineWheel::wake_at(Tick tick) {
-  wake_ = tick;
-  timer_.expires_at(SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(tick * kResolution)));
-  timer_.async_wait([this, tick](boost::system::error_code error) {
-    if (error || wake_ != tick) return;  // set again meanwhile, or the worker ends
-    run();
-  });
+int DeadlineWheel::milliseconds_to_next() const {
+  if (wake_ == 0) return -1;
+  const SteadyTime due{std::chrono::duration_cast<SteadyTime::duration>(wake_ * kResolution)};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
 }
 
 void DeadlineWheel::run() {
-  wake_ = 0;
-  running_ = true;
+  if (wake_ == 0 || running_) return;
   const Tick now = tick_of(std::chrono::steady_clock::now());
+  if (now < wake_) return;
+  running_ = true;
   // After a long pause one turn covers every slot.
   Tick tick = std::max(done_, now - static_cast<Tick>(kSlots)) + 1;
   for (; tick <= now && size_ > 0; ++tick) {
@@ -54,7 +50,7 @@ void DeadlineWheel::run() {
   }
   done_ = std::max(done_, now);
   running_ = false;
-  schedule_next();
+  find_next();
 }
 
 void DeadlineWheel::run_slot(std::size_t slot) {
@@ -81,12 +77,13 @@ void DeadlineWheel::run_slot(std::size_t slot) {
   }
 }
 
-void DeadlineWheel::schedule_next() {
+void DeadlineWheel::find_next() {
+  wake_ = 0;
   if (size_ == 0) return;
   for (Tick tick = done_ + 1; tick <= done_ + static_cast<Tick>(kSlots); ++tick) {
     const Link& head = slots_[static_cast<std::size_t>(tick) % kSlots];
     if (head.next == &head) continue;
-    if (wake_ == 0 || tick < wake_) wake_at(tick);
+    wake_ = tick;
     return;
   }
 }

@@ -5,22 +5,23 @@
 #include <chrono>
 #include <cstdint>
 
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "base/clock.h"
 
 namespace causeway::net {
 
 class Deadline;
 
-/// All deadlines of one worker; resolution 10 ms. Wakes up only while some are set. Not thread-safe.
+/// All deadlines of one event loop; resolution 10 ms. Not thread-safe.
 class DeadlineWheel {
  public:
-  explicit DeadlineWheel(boost::asio::io_context& context);
-  ~DeadlineWheel();
+  DeadlineWheel();
   DeadlineWheel(const DeadlineWheel&) = delete;
   DeadlineWheel& operator=(const DeadlineWheel&) = delete;
+
+  /// How long nothing needs to be run; -1: no deadline is set.
+  int milliseconds_to_next() const;
+  /// Calls the handlers of those whose time has come.
+  void run();
 
  private:
   friend class Deadline;
@@ -34,17 +35,12 @@ class DeadlineWheel {
 
   static Tick tick_of(SteadyTime time);
   void insert(Deadline& deadline);
-  void wake_at(Tick tick);
-  void run();
   void run_slot(std::size_t slot);
-  void schedule_next();
+  void find_next();
 
-  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                    boost::asio::io_context::executor_type>
-      timer_;
   std::array<Link, kSlots> slots_;
   Tick done_;      ///< every slot up to this tick has been run
-  Tick wake_ = 0;  ///< when the timer fires; 0: it is not set
+  Tick wake_ = 0;  ///< the first slot that has something; 0: none has
   bool running_ = false;
   std::size_t size_ = 0;
 };

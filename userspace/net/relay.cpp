@@ -28,8 +28,11 @@ Task<error_code> pump(Pump p) {
       turn += wrote.bytes;
       p.moved(p.context, wrote.bytes);
     }
-    if (p.source.drained() || turn >= kTurnBytes) {
+    if (turn >= kTurnBytes) {
       turn = 0;
+      co_await p.source.loop().yield();
+    }
+    if (p.source.drained()) {
       p.buffer.release();
       if (const error_code error = co_await p.source.wait_readable()) co_return error;
     }
@@ -60,7 +63,7 @@ Task<error_code> relay(Pump there, Pump back) {
   error_code error;
   auto first = pump_or_interrupt(there, error);
   auto second = pump_or_interrupt(back, error);
-  co_await join(there.source.executor(), std::move(first), std::move(second));
+  co_await join(std::move(first), std::move(second));
   co_return error;
 }
 

@@ -20,7 +20,7 @@ enum class Protocol : std::uint8_t { http1, tcp, silent, gone };
 /// Reads until the first bytes say what they are. `silence`: how long to wait for the first of them.
 net::Task<Protocol> recognise(Downstream& down, std::chrono::nanoseconds silence) {
   net::Deadline deadline(
-      down.context.wheel, [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); },
+      down.context.loop.wheel, [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); },
       &down.client);
   deadline.expires_after(silence);
   for (;;) {

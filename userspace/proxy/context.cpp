@@ -24,9 +24,9 @@ void close_unusable(ServiceState& state) {
 
 }  // namespace
 
-Context::Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& proxy_settings,
+Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
                  observe::Slab& slab, const OriginLookup& lookup)
-    : io_(io), settings(proxy_settings), origins(lookup), wheel(io), worker_(worker), slab_(slab) {}
+    : loop(event_loop), settings(proxy_settings), origins(lookup), worker_(worker), slab_(slab) {}
 
 Context::~Context() = default;
 

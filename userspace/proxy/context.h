@@ -4,14 +4,13 @@
 #include <memory>
 #include <unordered_map>
 
-#include <boost/asio/io_context.hpp>
 #include <boost/intrusive/list.hpp>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "feed/feed.h"
 #include "net/buffer.h"
-#include "net/deadline.h"
+#include "net/event_loop.h"
 #include "observe/slab.h"
 #include "proxy/idle_pool.h"
 #include "proxy/origin_lookup.h"
@@ -39,7 +38,7 @@ using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base
 
 class Context {
  public:
-  Context(boost::asio::io_context& io, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
+  Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
           const OriginLookup& origins);
   ~Context();
   Context(const Context&) = delete;
@@ -60,15 +59,12 @@ class Context {
   /// Once a second: idle upstream connections.
   void sweep();
 
-  net::Executor executor() { return io_.get_executor(); }
-
-  boost::asio::io_context& io_;
+  net::EventLoop& loop;
   const feed::ProxySettings settings;
   const OriginLookup& origins;
   SystemClock clock;
   FastRandom random;
   net::BufferPool buffers;
-  net::DeadlineWheel wheel;
   DownstreamList downstreams;
   std::size_t connections = 0;  ///< clients' connections, also those not yet routed
 

@@ -69,7 +69,7 @@ net::Task<> Http1Session::attempt() {
   } else {
     auto up = pump_body();
     auto down = respond_beside_pump();
-    co_await net::join(context().executor(), std::move(up), std::move(down));
+    co_await net::join(std::move(up), std::move(down));
     client().resume();
   }
   report_attempt();
@@ -84,7 +84,6 @@ net::Task<bool> Http1Session::send_request() {
                               {replay_.data(), replay_.size()}}};
   const error_code error = co_await upstream_->write_all(parts, &sent_);
   observe::bump(slot().bytes_sent, sent_);
-  upstream_->expect_nothing_yet();
   co_return !error;
 }
 

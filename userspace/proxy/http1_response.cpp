@@ -168,8 +168,11 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
   std::size_t turn = 0;
   while (!body.complete()) {
     error_code error;
-    if (upstream_->drained() || turn >= kTurnBytes) {
+    if (turn >= kTurnBytes) {
       turn = 0;
+      co_await context().loop.yield();
+    }
+    if (upstream_->drained()) {
       upstream_in_.release_if_empty();
       error = co_await upstream_->wait_readable();
     }

@@ -18,9 +18,9 @@ constexpr auto kWatchInterval = 250ms;
 
 Session::Session(Downstream& downstream)
     : down_(downstream),
-      connector_(downstream.context.executor(), downstream.context.wheel),
+      connector_(downstream.context.loop),
       tick_(
-          downstream.context.wheel, [](void* self) { static_cast<Session*>(self)->on_tick(); }, this) {
+          downstream.context.loop.wheel, [](void* self) { static_cast<Session*>(self)->on_tick(); }, this) {
   downstream.session = this;
 }
 

@@ -19,7 +19,7 @@ class Session;
 struct Downstream : DownstreamHook {
   Downstream(Context& c, Fd socket, std::shared_ptr<ServiceState> s, observe::Slot& counters, std::string name)
       : context(c),
-        client(c.executor(), std::move(socket)),
+        client(c.loop, std::move(socket)),
         in(c.buffers),
         service(std::move(s)),
         slot(counters),

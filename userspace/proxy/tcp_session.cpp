@@ -57,7 +57,7 @@ net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
   Speaker first = Speaker::nobody;
   auto from_client = watch(client(), *upstream_, Speaker::client, first);
   auto from_server = watch(*upstream_, client(), Speaker::server, first);
-  co_await net::join(context().executor(), std::move(from_client), std::move(from_server));
+  co_await net::join(std::move(from_client), std::move(from_server));
   if (first == Speaker::nobody) co_return first;
   (first == Speaker::client ? *upstream_ : client()).resume();
   co_return first;

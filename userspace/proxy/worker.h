@@ -6,12 +6,9 @@
 #include <thread>
 #include <vector>
 
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "base/fd.h"
 #include "net/acceptor.h"
+#include "net/event_loop.h"
 #include "proxy/context.h"
 
 namespace causeway::proxy {
@@ -38,20 +35,19 @@ class Worker {
   std::uint64_t answered() const { return answered_.load(std::memory_order_acquire); }
 
  private:
-  using Timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                  boost::asio::wait_traits<std::chrono::steady_clock>, net::Executor>;
   void run();
   void accept(Fd socket);
-  void sweep_later();
-  void watch_drain(SteadyTime end);
+  void sweep();
+  void look_at_drain();
   void end_connections();
 
-  boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<net::Executor> work_;
+  net::EventLoop loop_;
   Context context_;
   std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
-  Timer sweep_timer_;
-  Timer drain_timer_;
+  net::Deadline sweep_timer_;
+  net::Deadline drain_timer_;
+  net::Deadline end_timer_;
+  SteadyTime drain_end_{};
   bool accepting_ = false;
   std::function<void()> drained_;
   std::atomic<std::uint64_t> answered_{0};
