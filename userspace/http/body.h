@@ -41,6 +41,13 @@ class BodyReader {
   bool may_end_by_close() const;
   /// Bytes still to come of a body with a length.
   std::uint64_t remaining() const { return remaining_; }
+  /// Whether only a length says where it ends: its bytes need not be looked at.
+  bool is_counted() const { return state_ == State::counted; }
+  /// `bytes`, at most remaining(), of a counted body went by.
+  void skip(std::uint64_t bytes) {
+    remaining_ -= bytes;
+    if (remaining_ == 0) state_ = State::done;
+  }
 
  private:
   enum class State : std::uint8_t {

@@ -11,10 +11,22 @@ using boost::system::error_code;
 namespace {
 /// Moved without waiting before the worker's other connections get their turn.
 constexpr std::size_t kTurnBytes = 1u << 20;
+
+/// What comes without a pause, past this process. True: the stream has ended.
+Task<bool> splice_burst(const Pump& p, error_code& error) {
+  BorrowedPipe pipe(*p.pipes);
+  if (!pipe) co_return false;
+  Splicing splicing{p.source, p.sink, UINT64_MAX, p.context, p.moved};
+  const Splicing::Result result = co_await splicing.run(pipe);
+  error = result.error;
+  co_return error || result.end == Splicing::End::source_ended;
+}
+
 }  // namespace
 
 Task<error_code> pump(Pump p) {
   std::size_t turn = 0;
+  bool stream = false;
   for (;;) {
     while (!p.buffer.empty()) {
       iovec part{const_cast<char*>(p.buffer.view().data()), p.buffer.view().size()};
@@ -27,6 +39,12 @@ Task<error_code> pump(Pump p) {
       p.buffer.consume(wrote.bytes);
       turn += wrote.bytes;
       p.moved(p.context, wrote.bytes);
+    }
+    if (stream && p.pipes != nullptr) {
+      error_code error;
+      const bool ended = co_await splice_burst(p, error);
+      if (error) co_return error;
+      if (ended) break;
     }
     if (turn >= kTurnBytes) {
       turn = 0;
@@ -41,6 +59,7 @@ Task<error_code> pump(Pump p) {
     if (read.error == boost::asio::error::eof) break;
     if (read.error && read.error != boost::asio::error::would_block) co_return read.error;
     p.buffer.commit(read.bytes);
+    stream = read.bytes == space.size();
   }
   p.buffer.release();
   p.sink.shutdown_send();

@@ -4,6 +4,7 @@
 
 #include "net/buffer.h"
 #include "net/connection.h"
+#include "net/splice.h"
 
 namespace causeway::net {
 
@@ -15,6 +16,7 @@ struct Pump {
   Buffer& buffer;  ///< its content goes first; borrows memory only while bytes pass
   void* context;
   void (*moved)(void* context, std::size_t bytes);  ///< after each write
+  PipePool* pipes = nullptr;  ///< for a stream that fills the buffer; null: bytes are always copied
 };
 
 /// Until the source's end, which is passed on by shutting the sink's sending half down (no error then), or an error of

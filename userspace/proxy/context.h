@@ -11,6 +11,7 @@
 #include "feed/feed.h"
 #include "net/buffer.h"
 #include "net/event_loop.h"
+#include "net/splice.h"
 #include "observe/slab.h"
 #include "proxy/idle_pool.h"
 #include "proxy/origin_lookup.h"
@@ -65,6 +66,7 @@ class Context {
   SystemClock clock;
   FastRandom random;
   net::BufferPool buffers;
+  net::PipePool pipes;
   DownstreamList downstreams;
   std::size_t connections = 0;  ///< clients' connections, also those not yet routed
 

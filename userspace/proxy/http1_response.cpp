@@ -178,18 +178,19 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
     }
     net::IoResult read;
     if (!error) {
+      if (upstream_in_.empty() && body.is_counted() && body.remaining() >= net::kSpliceFrom) {
+        const std::uint64_t before = body.remaining();
+        const bool going_on = co_await splice_body(body);
+        if (!going_on) co_return false;
+        if (body.remaining() < before) continue;
+      }
       read = upstream_->try_read(upstream_in_.space());
       if (read.error == boost::asio::error::would_block) continue;
       error = read.error;
     }
     if (error == boost::asio::error::eof && body.may_end_by_close()) break;
     if (error) {
-      // Never passed off as whole: without a length or chunks, only RST tells the client.
-      log::debug("{}: the response of {} was cut: {}", service_text(), target_.address.to_string(), error.message());
-      ended_ = Ended::answered;
-      after_ = After::reset;
-      observe::bump(slot().connections_failed[static_cast<std::size_t>(
-          error == boost::asio::error::timed_out ? observe::FailureReason::timeout : observe::FailureReason::reset)]);
+      response_cut(error);
       co_return false;
     }
     upstream_in_.commit(read.bytes);
@@ -201,6 +202,45 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
     touch();
   }
   co_return true;
+}
+
+/// What comes of a body without a pause, past this process. False: `ended_` and `after_` say what broke.
+net::Task<bool> Http1Session::splice_body(http::BodyReader& body) {
+  net::BorrowedPipe pipe(context().pipes);
+  if (!pipe) co_return true;
+  upstream_in_.release();
+  net::Splicing splicing{*upstream_, client(), body.remaining(), this, [](void* self, std::size_t bytes) {
+                           auto& session = *static_cast<Http1Session*>(self);
+                           session.touch();
+                           observe::bump(session.slot().bytes_received, bytes);
+                         }};
+  const net::Splicing::Result result = co_await splicing.run(pipe);
+  body.skip(result.bytes);
+  switch (result.end) {
+    case net::Splicing::End::limit:
+    case net::Splicing::End::source_quiet:
+      co_return true;
+    case net::Splicing::End::source_ended:
+      response_cut(boost::asio::error::eof);
+      co_return false;
+    case net::Splicing::End::source_failed:
+      response_cut(result.error);
+      co_return false;
+    case net::Splicing::End::sink_failed:
+      break;
+  }
+  ended_ = Ended::answered;
+  after_ = After::reset;
+  co_return false;
+}
+
+/// Never passed off as whole: without a length or chunks, only RST tells the client.
+void Http1Session::response_cut(error_code error) {
+  log::debug("{}: the response of {} was cut: {}", service_text(), target_.address.to_string(), error.message());
+  ended_ = Ended::answered;
+  after_ = After::reset;
+  observe::bump(slot().connections_failed[static_cast<std::size_t>(
+      error == boost::asio::error::timed_out ? observe::FailureReason::timeout : observe::FailureReason::reset)]);
 }
 
 /// False: the client is gone, or took nothing in time.
@@ -234,12 +274,14 @@ net::Task<> Http1Session::tunnel() {
                           auto& session = *static_cast<Http1Session*>(self);
                           session.touch();
                           observe::bump(session.slot().bytes_sent, bytes);
-                        }};
+                        },
+                        &context().pipes};
   const net::Pump back{*upstream_, client(), upstream_in_, this, [](void* self, std::size_t bytes) {
                          auto& session = *static_cast<Http1Session*>(self);
                          session.touch();
                          observe::bump(session.slot().bytes_received, bytes);
-                       }};
+                       },
+                       &context().pipes};
   const error_code error = co_await net::relay(there, back);
   tunnelling_ = false;
   if (!error) co_return;

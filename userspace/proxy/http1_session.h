@@ -77,6 +77,8 @@ class Http1Session final : public Session {
   net::Task<bool> take_response_head();
   net::Task<> forward_response();
   net::Task<bool> stream_body(http::BodyReader& body, bool dechunk);
+  net::Task<bool> splice_body(http::BodyReader& body);
+  void response_cut(boost::system::error_code error);
   net::Task<bool> forward_bytes(std::string_view head, http::BodyReader& body, bool dechunk);
   net::Task<bool> to_client(std::string_view first, std::string_view second);
   net::Task<> tunnel();

@@ -75,12 +75,14 @@ net::Task<> TcpSession::run() {
                           auto& session = *static_cast<TcpSession*>(self);
                           session.touch();
                           observe::bump(session.slot().bytes_sent, bytes);
-                        }};
+                        },
+                        &context().pipes};
   const net::Pump back{*upstream_, client(), back_buffer, this, [](void* self, std::size_t bytes) {
                          auto& session = *static_cast<TcpSession*>(self);
                          session.touch();
                          observe::bump(session.slot().bytes_received, bytes);
-                       }};
+                       },
+                       &context().pipes};
   const error_code error = co_await net::relay(there, back);
   if (!error) co_return;
   // What broke on one side breaks on the other: neither may take it for a regular end.
