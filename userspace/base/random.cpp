@@ -25,12 +25,15 @@ std::string Random::alphanumeric(std::size_t length) {
 std::string Random::hex(std::size_t length) { return pick(*this, "0123456789abcdef", length); }
 
 FastRandom::FastRandom() : state_(0) {
-  if (::getrandom(&state_, sizeof state_, 0) != sizeof state_) std::abort();  // only possible before the kernel's pool is ready
+  std::uint64_t seed[2];
+  if (::getrandom(seed, sizeof seed, 0) != sizeof seed) std::abort();  // only possible before the kernel's pool is ready
+  state_ = seed[0];
+  increment_ = seed[1] | 1;
 }
 
 std::uint64_t FastRandom::next() {
   // SplitMix64 (Steele, Lea, Flood 2014).
-  std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+  std::uint64_t z = (state_ += increment_);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return z ^ (z >> 31);

@@ -42,6 +42,11 @@ TEST(FastRandom, BelowStaysBelowAndReachesAll) {
   EXPECT_EQ(*seen.rbegin(), 9u);
 }
 
+TEST(FastRandom, SeededGivesTheSameAndUnseededNot) {
+  EXPECT_EQ(FastRandom(7).next(), FastRandom(7).next());
+  EXPECT_NE(FastRandom().next(), FastRandom().next());
+}
+
 TEST(FastRandom, IdsHaveTheirLengthAndAlphabet) {
   FastRandom random;
   const auto id = random.alphanumeric(16);
