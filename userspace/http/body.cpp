@@ -16,11 +16,13 @@ std::uint64_t hex_value(char c) {
   return static_cast<std::uint64_t>(to_lower(c) - 'a') + 10;
 }
 
-/// Trailers that would frame or route the message if somebody merged them into its head (RFC 9110, 6.5.1).
+/// Trailers that would frame or route the message if somebody merged them into its head (RFC 9110, 6.5.1), and those of
+/// this hop alone.
 bool is_forbidden_trailer(std::string_view name) {
   for (const std::string_view forbidden :
-       {"content-length", "transfer-encoding", "host", "connection", "te", "upgrade", "trailer"}) {
-    if (equals_lower(name, forbidden)) return true;
+       {"content-length", "transfer-encoding", "host", "connection", "te", "upgrade", "trailer", "expect", "keep-alive",
+        "proxy-connection", "x-forwarded-proto"}) {
+    if (equals_in_cgi(name, forbidden)) return true;
   }
   return false;
 }

@@ -67,6 +67,15 @@ constexpr bool equals_lower(std::string_view text, std::string_view lower) {
   return true;
 }
 
+/// As CGI and its heirs (WSGI, Rack, PHP) read a field's name: they cannot tell `_` from `-`. `lower` as above.
+constexpr bool equals_in_cgi(std::string_view name, std::string_view lower) {
+  if (name.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (to_lower(name[i] == '_' ? '-' : name[i]) != lower[i]) return false;
+  }
+  return true;
+}
+
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {

@@ -37,8 +37,9 @@ FieldId identify(std::string_view name) {
     case 16:
       return either("proxy-connection", FieldId::proxy_connection);
     case 17:
-      return first == 't' ? either("transfer-encoding", FieldId::transfer_encoding)
-                          : either("x-forwarded-proto", FieldId::x_forwarded_proto);
+      if (first == 't') return either("transfer-encoding", FieldId::transfer_encoding);
+      // With `_`, too: what the proxy says of the connection must not stand beside what a client says.
+      return equals_in_cgi(name, "x-forwarded-proto") ? FieldId::x_forwarded_proto : FieldId::other;
     default:
       return FieldId::other;
   }
@@ -59,6 +60,30 @@ std::string_view take_content_length(Head& head, std::string_view value) {
     length = length * 10 + digit;
   }
   head.content_length = length;
+  return {};
+}
+
+/// RFC 9112, 6.1 and 6.3: a list whose last coding is not chunked, and only there, leaves the length open (400); of one
+/// that is, every coding must be understood (501).
+std::string_view take_transfer_encoding(Head& head, std::string_view list, bool& other_codings) {
+  if (head.chunked) return "Transfer-Encoding is given twice";
+  head.chunked = true;
+  if (equals_lower(list, "chunked")) return {};
+  for (bool last = false; !last;) {
+    last = list.find(',') == std::string_view::npos;
+    const std::string_view coding = next_element(list);
+    if (!is_token(coding) || equals_lower(coding, "chunked") != last || equals_lower(coding, "identity")) {
+      return "Transfer-Encoding is not exactly chunked";
+    }
+  }
+  other_codings = true;
+  return {};
+}
+
+/// Names that some servers take for the framing fields, and others ignore.
+std::string_view check_look_alike(std::string_view name) {
+  if (equals_in_cgi(name, "content-length")) return "a field's name can be read as Content-Length";
+  if (equals_in_cgi(name, "transfer-encoding")) return "a field's name can be read as Transfer-Encoding";
   return {};
 }
 
@@ -118,18 +143,22 @@ std::string_view parse_line(std::string_view line, Field& field) {
   return {};
 }
 
-std::string_view take(Head& head, const Field& field, std::size_t& connection_options) {
+struct Taken {
+  std::size_t connection_options = 0;
+  bool other_codings = false;
+};
+
+std::string_view take(Head& head, const Field& field, Taken& taken) {
   switch (field.id) {
+    case FieldId::other:
+      return check_look_alike(field.name);
     case FieldId::content_length:
       return take_content_length(head, field.value);
     case FieldId::transfer_encoding:
-      if (head.chunked) return "Transfer-Encoding is given twice";
-      if (!equals_lower(field.value, "chunked")) return "Transfer-Encoding is not exactly chunked";
-      head.chunked = true;
-      return {};
+      return take_transfer_encoding(head, field.value, taken.other_codings);
     case FieldId::connection:
       head.hop_by_hop = true;
-      return take_connection(head, field.value, connection_options);
+      return take_connection(head, field.value, taken.connection_options);
     case FieldId::keep_alive:
     case FieldId::proxy_connection:
     case FieldId::te:
@@ -159,22 +188,21 @@ bool is_field_value(std::string_view text) {
   return all(text.substr(i), kFieldChar);
 }
 
-std::string_view parse_fields(Head& head) {
-  std::size_t connection_options = 0;
+Verdict parse_fields(Head& head) {
+  Taken taken;
   for (std::string_view rest = head.field_block; !rest.empty();) {
     const std::size_t lf = rest.find('\n');  // the scanner saw CRLF at each line's end
     Field& field = head.fields.emplace_back();
-    if (const auto reason = parse_line(rest.substr(0, lf - 1), field); !reason.empty()) return reason;
-    if (field.id != FieldId::other) {
-      head.present |= 1u << static_cast<unsigned>(field.id);
-      if (const auto reason = take(head, field, connection_options); !reason.empty()) return reason;
-    }
+    if (const auto reason = parse_line(rest.substr(0, lf - 1), field); !reason.empty()) return bad(reason);
+    if (const auto reason = take(head, field, taken); !reason.empty()) return bad(reason);
+    if (field.id != FieldId::other) head.present |= 1u << static_cast<unsigned>(field.id);
     rest.remove_prefix(lf + 1);
   }
-  if (head.chunked && head.content_length) return "both Transfer-Encoding and Content-Length are given";
-  if (head.chunked && head.minor == 0) return "Transfer-Encoding is given in HTTP/1.0";
-  if (connection_options > 0) mark_named(head);
-  return {};
+  if (head.chunked && head.content_length) return bad("both Transfer-Encoding and Content-Length are given");
+  if (head.chunked && head.minor == 0) return bad("Transfer-Encoding is given in HTTP/1.0");
+  if (taken.other_codings) return bad("Transfer-Encoding has a coding other than chunked", 501);
+  if (taken.connection_options > 0) mark_named(head);
+  return {Outcome::complete, 0, {}};
 }
 
 }  // namespace causeway::http

@@ -6,8 +6,9 @@
 
 namespace causeway::http {
 
-/// Fills `head` from its field_block and minor. Returns why it is refused, or an empty view.
-std::string_view parse_fields(Head& head);
+/// Fills `head` from its field_block and minor. complete; or bad with 400, or with 501 for a transfer coding other than
+/// chunked where nothing else is wrong.
+Verdict parse_fields(Head& head);
 
 /// Whether every byte may stand in a field's value or a reason phrase.
 bool is_field_value(std::string_view text);

@@ -1,5 +1,7 @@
 #include "http/framing.h"
 
+#include "http/chars.h"
+
 namespace causeway::http {
 
 namespace {
@@ -16,6 +18,29 @@ Framing by_fields(const Head& head, BodyKind otherwise) {
   return {BodyKind::length, *head.content_length};
 }
 
+bool is_offered(const RequestHead& request, std::string_view protocol) {
+  const Field* offer = request.find(FieldId::upgrade);
+  for (std::string_view list = offer->value; !list.empty();) {
+    if (equals_ignoring_case(next_element(list), protocol)) return true;
+  }
+  return false;
+}
+
+/// Every protocol of every Upgrade, at least one, is one that `request`, which wants_upgrade, offers.
+bool switches_as_offered(const RequestHead& request, const ResponseHead& head) {
+  bool any = false;
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::upgrade) continue;
+    for (std::string_view list = field.value; !list.empty();) {
+      const std::string_view protocol = next_element(list);
+      if (protocol.empty()) continue;
+      if (!is_offered(request, protocol)) return false;
+      any = true;
+    }
+  }
+  return any;
+}
+
 }  // namespace
 
 Framing request_framing(const RequestHead& head) {
@@ -29,7 +54,8 @@ Framing response_framing(const RequestHead& request, const ResponseHead& head) {
 }
 
 bool is_unexpected_upgrade(const RequestHead& request, const ResponseHead& head) {
-  return head.status == 101 && (!request.wants_upgrade || head.minor == 0);
+  if (head.status != 101) return false;
+  return !request.wants_upgrade || head.minor == 0 || !head.connection_upgrade || !switches_as_offered(request, head);
 }
 
 bool is_interim(const ResponseHead& head) {
@@ -42,8 +68,9 @@ bool client_persists(const RequestHead& head) {
 
 bool upstream_persists(const ResponseHead& head, const Framing& framing) {
   if (framing.kind == BodyKind::until_close || framing.kind == BodyKind::tunnel) return false;
-  // RFC 9112, 6.1: no Transfer-Encoding in a 1xx or 204 response. A server that sends one may send a body, too.
-  if (head.chunked && (head.status < 200 || head.status == 204)) return false;
+  // RFC 9110, 8.6 and RFC 9112, 6.1: no framing in a 1xx or 204 response. A server that sends it may send a body, too.
+  const bool framed = head.chunked || head.content_length.value_or(0) > 0;
+  if (framed && (head.status < 200 || head.status == 204)) return false;
   return wants_persistence(head);
 }
 

@@ -26,7 +26,8 @@ Framing request_framing(const RequestHead& head);
 /// 101 without that is a violation the caller answers with 502: see is_unexpected_upgrade().
 Framing response_framing(const RequestHead& request, const ResponseHead& head);
 
-/// 101 to a request that did not ask for it (or a 1.0 one).
+/// 101 to a request that did not ask for it, in HTTP/1.0, or without an Upgrade that names what was offered (RFC 9110,
+/// 7.8 and 15.2.2). `request`'s bytes are still where they were parsed.
 bool is_unexpected_upgrade(const RequestHead& request, const ResponseHead& head);
 
 /// 1xx but 101: forwarded (not to an HTTP/1.0 client), then another head follows.

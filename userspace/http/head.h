@@ -18,9 +18,14 @@ enum class Outcome : std::uint8_t { need_more, complete, bad };
 
 struct Verdict {
   Outcome outcome = Outcome::need_more;
-  std::uint16_t status = 0;      ///< bad: what a client is answered: 400, 431 or 505. A bad response is the proxy's 502
+  /// bad: what a client is answered: 400, 414, 431, 501 or 505. A bad response is the proxy's 502.
+  std::uint16_t status = 0;
   std::string_view reason = {};  ///< bad: one static line for a person
 };
+
+constexpr Verdict bad(std::string_view reason, std::uint16_t status = 400) {
+  return {Outcome::bad, status, reason};
+}
 
 enum class Method : std::uint8_t { other, get, head, post, put, del, options, patch, trace, connect };
 

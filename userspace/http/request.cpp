@@ -9,10 +9,6 @@ namespace {
 /// The longest registered method has 17 characters.
 constexpr std::size_t kMaxMethod = 32;
 
-Verdict bad(std::string_view reason) {
-  return {Outcome::bad, 400, reason};
-}
-
 Method identify_method(std::string_view text) {
   // Methods are case-sensitive (RFC 9110, 9.1).
   if (text == "GET") return Method::get;
@@ -74,7 +70,7 @@ Verdict parse_version(std::string_view text, std::uint8_t& minor) {
   const bool well_formed =
       text.size() == 8 && text.starts_with("HTTP/") && is(text[5], kDigit) && text[6] == '.' && is(text[7], kDigit);
   if (!well_formed) return bad("the request line does not end in an HTTP version");
-  if (text[5] != '1' || text[7] > '1') return {Outcome::bad, 505, "the HTTP version is neither 1.0 nor 1.1"};
+  if (text[5] != '1' || text[7] > '1') return bad("the HTTP version is neither 1.0 nor 1.1", 505);
   minor = static_cast<std::uint8_t>(text[7] - '0');
   return {Outcome::complete, 0, {}};
 }
@@ -153,7 +149,7 @@ Verdict RequestParser::parse(std::string_view buffer) {
   head_.field_block = text.substr(line_end + 1);
   const Verdict line = parse_request_line(text.substr(0, line_end - 1), head_);
   if (line.outcome == Outcome::bad) return line;
-  if (const auto reason = parse_fields(head_); !reason.empty()) return bad(reason);
+  if (const Verdict fields = parse_fields(head_); fields.outcome == Outcome::bad) return fields;
   if (const auto reason = check_host(head_); !reason.empty()) return bad(reason);
   head_.wants_upgrade = is_upgrade(head_);
   if (const Field* expect = head_.find(FieldId::expect); expect != nullptr && head_.minor > 0) {

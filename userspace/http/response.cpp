@@ -10,7 +10,7 @@ namespace {
 
 /// After these the stream's position is not to be trusted, or the client did not finish its request.
 bool always_closes(std::uint16_t status) {
-  return status == 400 || status == 408 || status == 431 || status == 501 || status == 505;
+  return status == 400 || status == 408 || status == 414 || status == 431 || status == 501 || status == 505;
 }
 
 }  // namespace
@@ -31,6 +31,8 @@ std::string_view reason_phrase(std::uint16_t status) {
       return "Request Timeout";
     case 413:
       return "Content Too Large";
+    case 414:
+      return "URI Too Long";
     case 421:
       return "Misdirected Request";
     case 429:

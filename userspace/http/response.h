@@ -15,9 +15,9 @@ unsigned status_class(std::uint16_t status);
 struct Answer {
   std::uint16_t status = 503;
   std::string_view detail =
-      {};                ///< one line for a person: what was asked, what is wrong. Control characters become '?'
-  bool close = true;     ///< says `connection: close`; the caller then closes. 400, 408, 431, 501, 505 always say it
-  bool to_head = false;  ///< the request was HEAD: no body follows, its length is still told
+      {};             ///< one line for a person: what was asked, what is wrong. Control characters become '?'
+  bool close = true;  ///< says `connection: close`; the caller then closes. 400, 408, 414, 431, 501, 505 always say it
+  bool to_head = false;           ///< the request was HEAD: no body follows, its length is still told
   std::uint8_t client_minor = 1;  ///< HTTP/1.0 clients are told `connection: keep-alive` where it stays open
 };
 

@@ -6,10 +6,6 @@ namespace causeway::http {
 
 namespace {
 
-Verdict bad(std::string_view reason) {
-  return {Outcome::bad, 400, reason};
-}
-
 constexpr std::string_view kVersionPrefix = "HTTP/1.";
 
 std::string_view parse_status_line(std::string_view line, ResponseHead& head) {
@@ -44,8 +40,7 @@ Verdict ResponseParser::parse(std::string_view buffer) {
   const std::size_t line_end = text.find('\n');
   head_.field_block = text.substr(line_end + 1);
   if (const auto reason = parse_status_line(text.substr(0, line_end - 1), head_); !reason.empty()) return bad(reason);
-  if (const auto reason = parse_fields(head_); !reason.empty()) return bad(reason);
-  return {Outcome::complete, 0, {}};
+  return parse_fields(head_);
 }
 
 void ResponseParser::reset() {

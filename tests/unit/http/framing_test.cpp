@@ -64,11 +64,13 @@ TEST(ResponseFraming, Table) {
       {kHead, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
       {kHead, "1.1 200 x\r\nTransfer-Encoding: chunked\r\n", {BodyKind::none, 0}, true},
       {kHead, "1.1 200 x\r\n", {BodyKind::none, 0}, true},
-      {kGet, "1.1 204 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 204 x\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 204 x\r\nContent-Length: 0\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 204 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, false},
       {kGet, "1.1 204 x\r\nTransfer-Encoding: chunked\r\n", {BodyKind::none, 0}, false},
       {kGet, "1.1 304 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
       {kGet, "1.1 100 x\r\n", {BodyKind::none, 0}, true},
-      {kGet, "1.1 103 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, true},
+      {kGet, "1.1 103 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, false},
       {kUpgrade, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", {BodyKind::tunnel, 0}, false},
       {kUpgrade, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, true},
   };
@@ -80,12 +82,39 @@ TEST(ResponseFraming, Table) {
   }
 }
 
+struct UpgradeCase {
+  std::string offer;   ///< fields of the request
+  std::string answer;  ///< version, status and fields of the response
+  bool unexpected;
+};
+
 TEST(ResponseFraming, UpgradeNobodyAskedFor) {
-  const ResponseHead head = response("HTTP/1.1 101 x\r\n\r\n");
-  EXPECT_TRUE(is_unexpected_upgrade(request(kGet), head));
-  EXPECT_FALSE(is_unexpected_upgrade(request(kUpgrade), head));
-  EXPECT_TRUE(is_unexpected_upgrade(request(kUpgrade), response("HTTP/1.0 101 x\r\n\r\n")));
-  EXPECT_FALSE(is_unexpected_upgrade(request(kGet), response("HTTP/1.1 200 x\r\n\r\n")));
+  const std::string websocket = "Connection: upgrade\r\nUpgrade: websocket\r\n";
+  const std::vector<UpgradeCase> table{
+      {websocket, "1.1 101 x\r\n" + websocket, false},
+      {websocket, "1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n", false},
+      {"Connection: upgrade\r\nUpgrade: a/1, b/2\r\n", "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: b/2\r\n", false},
+      {websocket, "1.1 200 x\r\n", false},
+      {"", "1.1 200 x\r\n", false},
+      {"", "1.1 101 x\r\n" + websocket, true},
+      {websocket, "1.0 101 x\r\n" + websocket, true},
+      {websocket, "1.1 101 x\r\n", true},
+      {websocket, "1.1 101 x\r\nUpgrade: websocket\r\n", true},
+      {websocket, "1.1 101 x\r\nConnection: upgrade\r\n", true},
+      {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade:\r\n", true},
+      {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n", true},
+      {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n", true},
+      {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", true},
+  };
+  for (const UpgradeCase& c : table) {
+    const std::string asked = "GET / HTTP/1.1\r\nHost: a\r\n" + c.offer + "\r\n";
+    const std::string answered = "HTTP/" + c.answer + "\r\n";
+    RequestParser asking;
+    ResponseParser answering;
+    ASSERT_EQ(asking.parse(asked).outcome, Outcome::complete);
+    ASSERT_EQ(answering.parse(answered).outcome, Outcome::complete);
+    EXPECT_EQ(is_unexpected_upgrade(asking.head(), answering.head()), c.unexpected) << c.offer << c.answer;
+  }
 }
 
 TEST(ResponseFraming, Interim) {

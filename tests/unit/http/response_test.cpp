@@ -35,7 +35,7 @@ TEST(Answer, IsAWholeResponse) {
 }
 
 TEST(Answer, ClosesWhereTheStreamIsLost) {
-  for (const std::uint16_t status : std::initializer_list<std::uint16_t>{400, 408, 431, 501, 505}) {
+  for (const std::uint16_t status : std::initializer_list<std::uint16_t>{400, 408, 414, 431, 501, 505}) {
     Parsed parsed;
     parse({status, "x", false, false, 1}, parsed);
     EXPECT_TRUE(parsed.parser.head().connection_close) << status;
