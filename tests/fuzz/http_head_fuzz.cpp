@@ -57,7 +57,8 @@ void check_request(std::string_view text) {
   if (!parsed || parsed->head().method == Method::connect) return;
   const RequestHead& head = parsed->head();
   FUZZ_CHECK(head.minor == 0 || head.has(FieldId::host));
-  const RequestRewrite rewrite{"id", "http", "alias"};
+  causeway::FastRandom random(1);
+  const RequestRewrite rewrite{&random, "http", "alias"};
   std::string once;
   append_request_head(head, rewrite, once);
 
@@ -68,7 +69,9 @@ void check_request(std::string_view text) {
   FUZZ_CHECK(request_framing(next.head()) == request_framing(head));
   FUZZ_CHECK(next.head().wants_upgrade == head.wants_upgrade);
   FUZZ_CHECK(next.head().form == TargetForm::origin || next.head().form == TargetForm::asterisk);
-  FUZZ_CHECK(next.head().has(FieldId::host) && next.head().has(FieldId::x_request_id));
+  FUZZ_CHECK(next.head().has(FieldId::host) && !own_request_id(next.head()).empty());
+  const Field* proto = next.head().find(FieldId::x_forwarded_proto);
+  FUZZ_CHECK(proto != nullptr && proto->value == "http" && proto == &next.head().fields.back());
   if (head.form == TargetForm::absolute) FUZZ_CHECK(next.head().authority == head.authority);
   check_no_hop_by_hop(next.head(), head.wants_upgrade);
   if (!head.wants_upgrade) {

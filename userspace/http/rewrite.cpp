@@ -41,10 +41,19 @@ bool is_hop_by_hop(const Field& field) {
   }
 }
 
-/// The first field of that id goes on, i.e. is not taken for this hop's.
-bool goes_on(const Head& head, FieldId id) {
-  const Field* field = head.find(id);
-  return field != nullptr && !field->named_by_connection;
+/// RFC 9562, 5.4: 122 random bits around version and variant.
+void append_uuid(Random& random, std::string& out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const std::uint64_t high = (random.next() & ~std::uint64_t{0xf000}) | 0x4000;
+  const std::uint64_t low = (random.next() & ~(std::uint64_t{3} << 62)) | std::uint64_t{1} << 63;
+  char text[36];
+  std::size_t at = 0;
+  for (unsigned digit = 0; digit < 32; ++digit) {
+    if (digit == 8 || digit == 12 || digit == 16 || digit == 20) text[at++] = '-';
+    const std::uint64_t half = digit < 16 ? high : low;
+    text[at++] = kDigits[half >> (60 - digit % 16 * 4) & 0xf];
+  }
+  out.append(text, sizeof text);
 }
 
 /// 101, and 426, where Upgrade is the answer (RFC 9110, 15.5.22).
@@ -65,6 +74,22 @@ void append_status(std::uint16_t status, std::string& out) {
 
 }  // namespace
 
+std::string_view own_request_id(const RequestHead& head) {
+  if (!head.has(FieldId::x_request_id)) return {};
+  const Field* only = nullptr;
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::x_request_id) continue;
+    if (only != nullptr) return {};
+    only = &field;
+  }
+  const std::string_view id = only->value;
+  if (only->named_by_connection || id.size() > kMaxRequestId) return {};
+  for (const char c : id) {
+    if (c <= ' ' || c > '~') return {};
+  }
+  return id;
+}
+
 void append_request_head(const RequestHead& head, const RequestRewrite& rewrite, std::string& out) {
   out.append(head.method_text).append(" ");
   if (head.path.starts_with('?')) out += '/';
@@ -73,7 +98,10 @@ void append_request_head(const RequestHead& head, const RequestRewrite& rewrite,
   const bool replace_host = head.form == TargetForm::absolute;
   if (replace_host) append_field("host", head.authority, out);
   const bool drop_expect = head.minor == 0 && head.has(FieldId::expect);
-  if (!head.hop_by_hop && !replace_host && !drop_expect) {
+  const bool make_id = rewrite.random != nullptr && own_request_id(head).empty();
+  const bool replace_id = make_id && head.has(FieldId::x_request_id);
+  const bool replace_proto = !rewrite.forwarded_proto.empty() && head.has(FieldId::x_forwarded_proto);
+  if (!head.hop_by_hop && !replace_host && !drop_expect && !replace_id && !replace_proto) {
     out.append(head.field_block);
   } else {
     append_kept(
@@ -82,6 +110,8 @@ void append_request_head(const RequestHead& head, const RequestRewrite& rewrite,
           if (field.id == FieldId::upgrade && head.wants_upgrade) return true;
           if (field.id == FieldId::host && replace_host) return false;
           if (field.id == FieldId::expect && drop_expect) return false;
+          if (field.id == FieldId::x_request_id && replace_id) return false;
+          if (field.id == FieldId::x_forwarded_proto && replace_proto) return false;
           return !is_hop_by_hop(field);
         },
         out);
@@ -89,12 +119,12 @@ void append_request_head(const RequestHead& head, const RequestRewrite& rewrite,
 
   if (!replace_host && !head.has(FieldId::host)) append_field("host", rewrite.default_host, out);
   if (head.wants_upgrade) out.append("connection: upgrade\r\n");
-  if (!rewrite.request_id.empty() && !goes_on(head, FieldId::x_request_id)) {
-    append_field("x-request-id", rewrite.request_id, out);
+  if (make_id) {
+    out.append("x-request-id: ");
+    append_uuid(*rewrite.random, out);
+    out.append("\r\n");
   }
-  if (!rewrite.forwarded_proto.empty() && !goes_on(head, FieldId::x_forwarded_proto)) {
-    append_field("x-forwarded-proto", rewrite.forwarded_proto, out);
-  }
+  if (!rewrite.forwarded_proto.empty()) append_field("x-forwarded-proto", rewrite.forwarded_proto, out);
   out.append("\r\n");
 }
 

@@ -3,20 +3,30 @@
 #include <string>
 #include <string_view>
 
+#include "base/random.h"
 #include "http/framing.h"
 #include "http/head.h"
 
 namespace causeway::http {
 
 struct RequestRewrite {
-  std::string_view request_id = {};       ///< x-request-id, if the request has none; empty: none is added
-  std::string_view forwarded_proto = {};  ///< x-forwarded-proto, if the request has none ("http"); empty: none is added
-  std::string_view default_host = {};     ///< Host for an HTTP/1.0 request that has none: the alias's name
+  /// Makes x-request-id where the request has no fit one, see own_request_id(); null: none is made.
+  Random* random = nullptr;
+  /// x-forwarded-proto ("http"), in place of what the client says; empty: the client's goes on.
+  std::string_view forwarded_proto = {};
+  std::string_view default_host = {};  ///< Host for an HTTP/1.0 request that has none: the alias's name
 };
+
+inline constexpr std::size_t kMaxRequestId = 128;
+
+/// The client's x-request-id: 1 to kMaxRequestId visible ASCII characters, given once and not named by Connection; else
+/// empty. A view into the parsed bytes.
+std::string_view own_request_id(const RequestHead& head);
 
 /// Appends the head to be sent upstream, always as HTTP/1.1: origin-form (or `*`), Host of the target where it was in
 /// absolute-form (RFC 9112, 3.2.2), `connection: upgrade` if it wants_upgrade and no Connection otherwise (the upstream
-/// connection persists), Expect dropped for HTTP/1.0. `head`'s method is not CONNECT. `out` keeps its capacity.
+/// connection persists), Expect dropped for HTTP/1.0, x-request-id (a version 4 UUID) and x-forwarded-proto as
+/// `rewrite` says. `head`'s method is not CONNECT. `out` keeps its capacity.
 void append_request_head(const RequestHead& head, const RequestRewrite& rewrite, std::string& out);
 
 struct ResponseRewrite {

@@ -119,7 +119,8 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
   if (step.outcome == http::Outcome::bad) co_return co_await answer(400, step.reason, true);
   body_start_ = rest.substr(0, step.consumed);
   request_head_.clear();
-  http::append_request_head(head, {.default_host = down_.alias_name}, request_head_);
+  http::append_request_head(
+      head, {.random = &context().random, .forwarded_proto = "http", .default_host = down_.alias_name}, request_head_);
 
   for (;;) {
     const Acquired acquired = co_await acquire();
