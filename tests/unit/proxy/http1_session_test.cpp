@@ -1,4 +1,6 @@
 // Plain requests and responses over HTTP/1.1.
+#include <gmock/gmock.h>
+
 #include "fixture.h"
 
 namespace causeway::proxy::test {
@@ -10,7 +12,9 @@ TEST_F(ProxyTest, AnswersARequestByName) {
   Server server([](Peer& peer) {
     const auto request = peer.read_message();
     ASSERT_TRUE(request);
-    EXPECT_EQ(request->head, "GET /api/users/123?q=1 HTTP/1.1\r\nhost: user-svc\r\nx-one: 1\r\n\r\n");
+    EXPECT_THAT(request->head, testing::StartsWith("GET /api/users/123?q=1 HTTP/1.1\r\nhost: user-svc\r\nx-one: 1\r\n"));
+    EXPECT_THAT(request->head, testing::HasSubstr("\r\nx-forwarded-proto: http\r\n"));
+    EXPECT_THAT(request->head, testing::ContainsRegex("\r\nx-request-id: [0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-"));
     peer.send(response("hello", "x-two: 2\r\n"));
     peer.read_all();
   });
