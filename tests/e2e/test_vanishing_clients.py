@@ -46,10 +46,12 @@ class VanishingClients(FaultTest):
             name = f"request-{number}"
             received = Received()
             self.service(name, [self.server(received.behave)], protocol="http")
-            for end in ends.values():
+            for round_number, end in enumerate(ends.values(), 1):
                 clients = self.connect_all(name, len(message) - 1)
                 for cut, client in enumerate(clients, 1):
                     client.sendall(message[:cut])
+                self.wait_opened(name, round_number * len(clients))
+                for client in clients:
                     end(client)
                 # Whether told or not, each is done with; the endpoint has no answer to give.
                 self.wait_no_connection(name)
@@ -127,10 +129,12 @@ class VanishingClients(FaultTest):
 
         for name, message in (("tunnel", UPGRADE), ("tcp", b"\0 no HTTP at all\r\n" * 6)):
             self.service(name, [self.server(echo)])
-            for end in (close, reset, half_close):
+            for round_number, end in enumerate((close, reset, half_close), 1):
                 clients = self.connect_all(name, len(message) - 1)
                 for cut, client in enumerate(clients, 1):
                     client.sendall(message[:cut])
+                self.wait_opened(name, round_number * len(clients))
+                for client in clients:
                     end(client)
                 if end is half_close:
                     for client in clients:
@@ -142,9 +146,12 @@ class VanishingClients(FaultTest):
         client = self.connect("after")
         self.assertEqual(get(client).body, OK[-3:])
         before = self.proxy_descriptors()
-        for _ in range(3):
-            for cut, vanishing in enumerate(self.connect_all("after", len(CHUNKED) - 1), 1):
+        for round_number in range(1, 4):
+            clients = self.connect_all("after", len(CHUNKED) - 1)
+            for cut, vanishing in enumerate(clients, 1):
                 vanishing.sendall(CHUNKED[:cut])
+            self.wait_opened("after", 1 + round_number * len(clients))
+            for vanishing in clients:
                 reset(vanishing)
         client.close()
         self.wait_no_connection("after")

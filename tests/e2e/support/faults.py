@@ -151,10 +151,20 @@ class FaultTest(HostTest):
     def connect(self, name, **options):
         return self.connect_all(name, 1, **options)[0]
 
-    def wait_no_connection(self, name):
-        wait_until(lambda: self.host.metric("causeway_connections_active", discovery_name=name) == 0, 20,
-                   lambda: f"no client of {name} is connected, there are "
+    def wait_opened(self, name, count):
+        """Until the proxy has taken that many connections of clients in all."""
+        wait_until(lambda: self.host.metric("causeway_connections_opened_total", discovery_name=name) == count, 20,
+                   lambda: f"{count} connections to {name} were taken, there are "
+                           f"{self.host.metric('causeway_connections_opened_total', discovery_name=name)}")
+
+    def wait_connected(self, name, count):
+        """Until that many clients are connected."""
+        wait_until(lambda: self.host.metric("causeway_connections_active", discovery_name=name) == count, 20,
+                   lambda: f"{count} clients of {name} are connected, there are "
                            f"{self.host.metric('causeway_connections_active', discovery_name=name)}")
+
+    def wait_no_connection(self, name):
+        self.wait_connected(name, 0)
 
     # -- what the proxy holds
 

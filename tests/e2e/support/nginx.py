@@ -1,0 +1,64 @@
+"""nginx as a task: an endpoint that is quick enough to be under load, and can be ended in each way a task can."""
+import os
+import shutil
+import signal
+
+from support.sandbox import wait_until
+
+CONFIG = """
+daemon off; worker_processes 1; error_log stderr crit; events { worker_connections 4096; }
+http { access_log off; keepalive_requests 100000000; client_body_temp_path /tmp;
+  server { listen 3000 backlog=4096; default_type application/json; return 200 '{"task": "$server_addr"}\\n'; } }
+"""
+
+
+class Nginx:
+    """The tasks of one service, each an nginx on port 3000 that answers every request with its address."""
+
+    def __init__(self, host, service):
+        self.host = host
+        self.service = service
+        self.config = host.directory / f"nginx-{service}.conf"
+        self.config.write_text(CONFIG)
+        self.started = 0
+        self.tasks = []
+
+    def start(self):
+        self.started += 1
+        # nginx removes its pid file when it ends: each has its own, and none is a device.
+        pid_file = f"{self.host.directory}/nginx-{self.service}-{self.started}.pid"
+        task = self.host.start_task(self.service, (shutil.which("nginx") or "/usr/sbin/nginx", "-c", self.config,
+                                                   "-g", f"pid {pid_file};"))
+        self.tasks.append(task)
+        return task
+
+    def kill(self, task):
+        """The whole task at once, nginx's worker before its master."""
+        self.tasks.remove(task)
+        for pid in self._children(task.pid) + [task.pid]:
+            os.kill(pid, signal.SIGKILL)
+        task.wait()
+
+    def finish(self, task):
+        """It answers what it has, then ends."""
+        self.tasks.remove(task)
+        task.send_signal(signal.SIGQUIT)
+
+    def stop(self, task):
+        """By the API, which drains it first."""
+        self.tasks.remove(task)
+        self.host.ecs("StopTask", cluster="production", task=self._id(task))
+
+    def end_all(self):
+        for task in list(self.tasks):
+            self.kill(task)
+
+    def _id(self, task):
+        """Of the process's task; one just started is `causeway run` for a moment, and no task yet."""
+        return wait_until(lambda: next((t["id"] for t in self.host.causeway_json("tasks")["tasks"] if t["pid"] == task.pid), None),
+                          10, f"process {task.pid} is a task")
+
+    @staticmethod
+    def _children(pid):
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            return [int(child) for child in children.read().split()]
