@@ -168,10 +168,14 @@ class FaultTest(HostTest):
 
     # -- what the proxy holds
 
-    def proxy_pss(self):
+    @staticmethod
+    def pss(pid):
         """Proportional set size, KiB."""
-        with open(f"/proc/{self.host.proxy_pid()}/smaps_rollup") as rollup:
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
             return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+
+    def proxy_pss(self):
+        return self.pss(self.host.proxy_pid())
 
     def proxy_descriptors(self):
         return len(os.listdir(f"/proc/{self.host.proxy_pid()}/fd"))

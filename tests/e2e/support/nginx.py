@@ -6,7 +6,7 @@ import signal
 from support.sandbox import wait_until
 
 CONFIG = """
-daemon off; worker_processes 1; error_log stderr crit; events { worker_connections 4096; }
+daemon off; worker_processes 1; error_log %s/nginx.log crit; events { worker_connections 4096; }
 http { access_log off; keepalive_requests 100000000; client_body_temp_path /tmp;
   server { listen 3000 backlog=4096; default_type application/json; return 200 '{"task": "$server_addr"}\\n'; } }
 """
@@ -19,7 +19,7 @@ class Nginx:
         self.host = host
         self.service = service
         self.config = host.directory / f"nginx-{service}.conf"
-        self.config.write_text(CONFIG)
+        self.config.write_text(CONFIG % host.directory)
         self.started = 0
         self.tasks = []
 
