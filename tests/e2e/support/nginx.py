@@ -1,5 +1,4 @@
 """nginx as a task: an endpoint that is quick enough to be under load, and can be ended in each way a task can."""
-import os
 import shutil
 import signal
 
@@ -33,10 +32,12 @@ class Nginx:
         return task
 
     def kill(self, task):
-        """The whole task at once, nginx's worker before its master."""
+        """The whole task at once: of a master that outlived its worker by a moment, another worker would be left."""
         self.tasks.remove(task)
-        for pid in self._children(task.pid) + [task.pid]:
-            os.kill(pid, signal.SIGKILL)
+        with open(f"/proc/{task.pid}/cgroup") as cgroups:
+            path = next(line.split(":", 2)[2].strip() for line in cgroups if line.startswith("0:"))
+        with open(f"{self.host.sandbox.mount}{path}/cgroup.kill", "w") as kill:
+            kill.write("1")
         task.wait()
 
     def finish(self, task):
@@ -57,8 +58,3 @@ class Nginx:
         """Of the process's task; one just started is `causeway run` for a moment, and no task yet."""
         return wait_until(lambda: next((t["id"] for t in self.host.causeway_json("tasks")["tasks"] if t["pid"] == task.pid), None),
                           10, f"process {task.pid} is a task")
-
-    @staticmethod
-    def _children(pid):
-        with open(f"/proc/{pid}/task/{pid}/children") as children:
-            return [int(child) for child in children.read().split()]
