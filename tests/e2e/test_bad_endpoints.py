@@ -1,68 +1,17 @@
 """Endpoints that refuse, hang, reset or are missing: a bounded answer, and another endpoint where there is one."""
-import contextlib
 import json
 import socket
-import threading
 import time
 
-from causeway_host import HostTest
+from support.faults import FaultTest
 from support.sandbox import wait_until
 
 
-class BadEndpoints(HostTest):
-    settings = {"proxy": {"connect_timeout_ms": 1000}}
-
-    @classmethod
-    def describe(cls):
-        cls.namespace = cls.host.namespace()
-
-    def service(self, name, endpoints):
-        """A Service Connect service with these endpoints registered by hand."""
-        self.host.connected_service(name, dns_name=name)
-        identity = next(s["Id"] for s in self.host.cloud_map("ListServices")["Services"] if s["Name"] == name)
-        for number, (address, port) in enumerate(endpoints):
-            answer = self.host.cloud_map("RegisterInstance", ServiceId=identity, InstanceId=f"i-{number}", Attributes={
-                "AWS_INSTANCE_IPV4": address, "AWS_INSTANCE_PORT": str(port)})
-            self.host.finished(answer)
-
-    def server(self, behave):
-        """A server on a free port of 127.0.0.1; `behave(connection)` has each connection."""
-        with self.host.sandbox.inside():
-            listener = socket.create_server(("127.0.0.1", 0))
-
-        def serve():
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=self.one, args=(behave, connection), daemon=True).start()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(listener.close)
-        self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
-        return listener.getsockname()
-
-    @staticmethod
-    def one(behave, connection):
-        with connection, contextlib.suppress(OSError):
-            behave(connection)
-
-    @staticmethod
-    def ok(connection):
-        while connection.recv(65536):
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
-
+class BadEndpoints(FaultTest):
     @staticmethod
     def reset(connection):
         connection.recv(65536)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-    def free_port(self):
-        with self.host.sandbox.inside(), socket.create_server(("127.0.0.1", 0)) as listener:
-            return listener.getsockname()
 
     def code(self, url, *arguments):
         started = time.monotonic()
