@@ -1,0 +1,205 @@
+"""What carries the connections: nothing, Causeway, or a stock proxy behind iptables. Each tells where to dial and what it counted."""
+import contextlib
+import csv
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import urllib.request
+
+from support.sandbox import wait_until
+
+import envoy_config
+import haproxy_config
+from endpoint import PORT
+from topology import BIN, HTTP_PORT, SERVER_ADDRESS, TCP_PORT
+
+WORKERS = min(os.cpu_count(), 4)  # what Causeway takes by itself
+NAMES = ("causeway", "haproxy", "haproxy-splice", "envoy")
+
+
+class Peer:
+    """Started for a case and stopped after it. `cgroup` is where its clients run."""
+
+    def __init__(self, name, topology):
+        self.name = name
+        self.topology = topology
+        self.client = topology.client
+        self.directory = pathlib.Path(self.client.directory)
+        self.cgroup = topology.bystander()
+        self.process = None
+
+    def start(self):
+        pass
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pids(self):
+        return [self.process.pid] if self.process else []
+
+    def target(self, protocol):
+        """The address and port that clients dial."""
+        raise NotImplementedError
+
+    def redirects(self, _protocol):
+        """What iptables has to take where: {(address, port): local port}."""
+        return {}
+
+    def counts(self, protocol):
+        """Answers with 2xx (HTTP alone), connections and bytes sent to clients since its start, by its own counters."""
+        raise NotImplementedError
+
+    def _launch(self, arguments, is_up):
+        log = self.directory / f"{self.name}.log"
+        with open(log, "w") as out:
+            self.process = self.client.popen(arguments, cgroup=self.topology.bystander(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        wait_until(lambda: is_up() or self.process.poll() is not None, 20, lambda: f"{self.name} is up: {log.read_text()}")
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}: {log.read_text()}")
+
+
+class Direct(Peer):
+    def target(self, protocol):
+        return SERVER_ADDRESS, PORT
+
+
+class Causeway(Peer):
+    """The real agent and its proxy, described over its AWS API."""
+
+    # A port of appProtocol http2 is relayed as TCP.
+    SERVICES = {"http": ("bench-http", HTTP_PORT, "http"), "tcp": ("bench-tcp", TCP_PORT, "http2")}
+
+    def __init__(self, name, topology):
+        super().__init__(name, topology)
+        self.host = topology.host
+        self.cgroup = self.client.clients
+        self.addresses = {}
+
+    def start(self):
+        self.host.start()
+        if not self.addresses:
+            self._describe()
+        for service, _, _ in self.SERVICES.values():
+            self.host.wait_healthy(service, 1)
+
+    def stop(self):
+        self.host.stop()
+
+    def pids(self):
+        return [self.host.agent.pid, self.host.proxy_pid()]
+
+    def target(self, protocol):
+        return self.addresses[protocol], self.SERVICES[protocol][1]
+
+    def counts(self, protocol):
+        labels = {"discovery_name": self.SERVICES[protocol][0]}
+        return {"requests": self.host.metric("causeway_requests_total", code="2xx", **labels),
+                "connections": self.host.metric("causeway_connections_opened_total", **labels),
+                "bytes": self.host.metric("causeway_bytes_received_total", **labels)}
+
+    def _describe(self):
+        self.host.namespace()
+        for service, alias_port, app_protocol in self.SERVICES.values():
+            self.host.connected_service(service, dns_name=service, alias_port=alias_port, port=PORT, protocol=app_protocol)
+        for service in self.host.cloud_map("ListServices")["Services"]:
+            self.host.cloud_map("RegisterInstance", ServiceId=service["Id"], InstanceId="endpoint", Attributes={
+                "AWS_INSTANCE_IPV4": SERVER_ADDRESS, "AWS_INSTANCE_PORT": str(PORT)})
+        for protocol, (service, _, _) in self.SERVICES.items():
+            self.addresses[protocol] = self.client.run(["getent", "ahostsv4", service]).stdout.split()[0]
+
+
+class Redirected(Peer):
+    """A stock proxy to which iptables takes a virtual address of its own."""
+
+    ADDRESSES = {"haproxy": "198.18.1.1", "haproxy-splice": "198.18.1.2", "envoy": "198.18.1.3"}
+    LOCAL_PORTS = {"http": 15011, "tcp": 15012}
+    PORTS = {"http": HTTP_PORT, "tcp": TCP_PORT}
+
+    def __init__(self, name, topology):
+        super().__init__(name, topology)
+        # Each its own ports, as all run during a case.
+        self.local = {protocol: port + 10 * list(self.ADDRESSES).index(name) for protocol, port in self.LOCAL_PORTS.items()}
+
+    def redirects(self, protocol):
+        return {self.target(protocol): self.local[protocol]}
+
+    def target(self, protocol):
+        return self.ADDRESSES[self.name], self.PORTS[protocol]
+
+
+class Haproxy(Redirected):
+    def __init__(self, name, topology):
+        super().__init__(name, topology)
+        self.socket = str(self.directory / f"{name}.sock")
+
+    def start(self):
+        config = self.directory / f"{self.name}.cfg"
+        config.write_text(haproxy_config.text(workers=WORKERS, socket=self.socket, splice=self.name == "haproxy-splice", ports=self.local))
+        self._launch(["haproxy", "-db", "-f", config], self._is_up)
+
+    def _is_up(self):
+        with contextlib.suppress(OSError):
+            return self.counts("http")
+
+    def counts(self, protocol):
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(5)
+            admin.connect(self.socket)
+            admin.sendall(b"show stat\n")
+            text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+        for row in csv.DictReader(io.StringIO(text.removeprefix("# "))):
+            if (row["pxname"], row["svname"]) == (protocol, "FRONTEND"):
+                return {"requests": int(row["hrsp_2xx"] or 0), "connections": int(row["stot"]), "bytes": int(row["bout"])}
+        raise AssertionError(f"haproxy's statistics have no frontend {protocol}: {text}")
+
+
+class Envoy(Redirected):
+    """The binary is set by whoever had it fetched (tools/envoy)."""
+
+    executable = None
+
+    def start(self):
+        config = self.directory / "envoy.json"
+        config.write_text(json.dumps(envoy_config.tree(self.local)))
+        self._launch([self.executable, "-c", config, "--concurrency", WORKERS, "--disable-hot-restart", "--log-level", "error"], self._is_up)
+
+    def _admin(self, path):
+        with self.client.inside():
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(f"http://127.0.0.1:{envoy_config.ADMIN_PORT}{path}", timeout=5) as answer:
+                return answer.read().decode()
+
+    def _is_up(self):
+        with contextlib.suppress(OSError):
+            return self._admin("/ready").strip() == "LIVE"
+
+    def counts(self, protocol):
+        lines = self._admin(f"/stats?filter=^{protocol}\\.{envoy_config.PREFIX}").splitlines()
+        values = {name.rsplit(".", 1)[1]: int(value) for name, _, value in (line.partition(": ") for line in lines) if value.isdigit()}
+        return {"requests": values.get("downstream_rq_2xx", 0), "connections": values.get("downstream_cx_total", 0),
+                "bytes": values.get("downstream_cx_tx_bytes_total", 0)}
+
+
+KINDS = {"direct": Direct, "causeway": Causeway, "haproxy": Haproxy, "haproxy-splice": Haproxy, "envoy": Envoy}
+
+
+def make(name, topology):
+    return KINDS[name](name, topology)
+
+
+def versions(names):
+    """One line each: what exactly is compared."""
+    commands = {"causeway": [BIN / "causewayd", "--version"], "haproxy": ["haproxy", "-v"], "haproxy-splice": ["haproxy", "-v"],
+                "envoy": [Envoy.executable, "--version"]}
+    lines = {}
+    for name in names:
+        if name in commands:
+            shown = subprocess.run(commands[name], capture_output=True, text=True, check=False)
+            lines[name] = next((line.strip() for line in (shown.stdout + shown.stderr).splitlines() if line.strip()), "unknown")
+    return lines

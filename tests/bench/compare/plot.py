@@ -1,0 +1,38 @@
+"""The figures as a picture: processor time beyond direct, and requests a second beside direct."""
+import report
+
+COLOURS = {"causeway": "#1b7837", "haproxy": "#2166ac", "haproxy-splice": "#92c5de", "envoy": "#b2182b"}
+
+
+def draw(path, rows, title):
+    """`rows` are those of the CSV, for all cases."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    peers = [peer for peer in COLOURS if any(row["peer"] == peer for row in rows)]
+    summaries = {(case, peer): report.summary(own) for case in cases
+                 for peer, own in report.by_peer([row for row in rows if row["case"] == case]).items()}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 2 + 0.16 * len(cases) * (len(peers) + 1)), sharey=True)
+    height = 0.8 / max(len(peers), 1)
+    for number, peer in enumerate(peers):
+        own = [(place, summaries[case, peer], summaries[case, "direct"]) for place, case in enumerate(cases) if (case, peer) in summaries]
+        places = [place + (number - (len(peers) - 1) / 2) * height for place, _, _ in own]
+        left.barh(places, [s["beyond"] for _, s, _ in own], height, color=COLOURS[peer], label=peer,
+                  xerr=[[s["beyond"] - s["least"] for _, s, _ in own], [s["most"] - s["beyond"] for _, s, _ in own]],
+                  error_kw={"elinewidth": 0.8})
+        right.barh(places, [100 * s["requests_per_second"] / d["requests_per_second"] for _, s, d in own], height, color=COLOURS[peer])
+    left.set_yticks(range(len(cases)), cases)
+    left.invert_yaxis()
+    # Answers of 1 MiB take a hundred times the processor time of those of 200 B.
+    left.set_xscale("symlog", linthresh=10)
+    left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: least and most)")
+    right.set_xlabel("requests a second, % of direct")
+    left.legend(loc="lower right", fontsize="small")
+    for axes in (left, right):
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(title, fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
