@@ -19,7 +19,7 @@ constexpr auto kHeadTime = 15s;  ///< from a head's first byte to its last
 constexpr auto kDrainedRequest = 1s;
 constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
-constexpr std::size_t kLingerBytes = 1u << 20;
+constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
 constexpr std::size_t kKeptReplayBytes = 1024;
 }  // namespace
 
@@ -183,7 +183,8 @@ net::Task<Http1Session::After> Http1Session::answer(std::uint16_t status, std::s
   co_return close ? After::close : After::keep;
 }
 
-/// Closing over unread bytes would send RST, which can overtake the answer (RFC 9112, 9.6).
+/// Closing over unread bytes would send RST, which can overtake the answer (RFC 9112, 9.6). Bounded by time alone: a
+/// client in the middle of a large body looks for an answer only now and then.
 net::Task<> Http1Session::linger() {
   client().resume();
   client().shutdown_send();
@@ -191,13 +192,18 @@ net::Task<> Http1Session::linger() {
   scratch.release();
   set_waits({.limit = now() + kLingerTime});
   const bool expects_more = !body_.complete() || verdict_.outcome != http::Outcome::complete;
-  for (std::size_t dropped = 0; dropped < kLingerBytes;) {
+  std::size_t turn = 0;
+  for (;;) {
     const auto room = scratch.space();
     net::IoResult read = client().try_read(room);
     if (read.error == boost::asio::error::would_block && !expects_more) co_return;
     if (read.error == boost::asio::error::would_block) read = co_await client().read_some(room);
     if (read.error) co_return;
-    dropped += read.bytes;
+    turn += read.bytes;
+    if (turn >= kLingerTurn) {
+      turn = 0;
+      co_await context().loop.yield();
+    }
   }
 }
 
