@@ -1,9 +1,9 @@
 #include "base/random.h"
 
-#include <sys/random.h>
-
 #include <cstdlib>
 #include <string_view>
+
+#include <sys/random.h>
 
 namespace causeway {
 
@@ -22,11 +22,14 @@ std::string Random::alphanumeric(std::size_t length) {
   return pick(*this, "abcdefghijklmnopqrstuvwxyz0123456789", length);
 }
 
-std::string Random::hex(std::size_t length) { return pick(*this, "0123456789abcdef", length); }
+std::string Random::hex(std::size_t length) {
+  return pick(*this, "0123456789abcdef", length);
+}
 
 FastRandom::FastRandom() : state_(0) {
   std::uint64_t seed[2];
-  if (::getrandom(seed, sizeof seed, 0) != sizeof seed) std::abort();  // only possible before the kernel's pool is ready
+  if (::getrandom(seed, sizeof seed, 0) != sizeof seed)
+    std::abort();  // only possible before the kernel's pool is ready
   state_ = seed[0];
   increment_ = seed[1] | 1;
 }

@@ -18,8 +18,8 @@ class Random {
   std::string hex(std::size_t length);
 };
 
-/// SplitMix64, seeded once from getrandom(2). For balancing and ids, not for keys. The increment is of the seed, too: two
-/// generators that meet in one state (one in 2^64 for each pair of numbers) do not go on alike.
+/// SplitMix64, seeded once from getrandom(2). For balancing and ids, not for keys. The increment is of the seed, too:
+/// two generators that meet in one state (one in 2^64 for each pair of numbers) do not go on alike.
 class FastRandom final : public Random {
  public:
   FastRandom();

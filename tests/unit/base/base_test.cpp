@@ -1,9 +1,9 @@
+#include <cerrno>
+#include <set>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <set>
 
 #include "base/fd.h"
 #include "base/random.h"
