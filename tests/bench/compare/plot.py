@@ -29,10 +29,10 @@ def draw(path, rows, title):
     left.set_xscale("symlog", linthresh=10)
     left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: least and most)")
     right.set_xlabel("requests a second, % of direct")
-    left.legend(loc="lower right", fontsize="small")
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=len(peers), fontsize="small")
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title, fontsize="small")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.25 / figure.get_figheight(), 1, 1))
     figure.savefig(path, dpi=110)
     plt.close(figure)
