@@ -17,10 +17,11 @@ import peers
 import plot
 import report
 import usage
-from endpoint import FAULTS, Endpoint
+from endpoint import FAULTS, Endpoint, descriptors
 from peers import WORKERS
 
-WARM_UP = 1 / 3  # of a run's time, before the first round
+WARM_UP = 0.5  # seconds, and a third of a run's time where that is more
+LEAST_SECONDS = 0.2  # every connection is to be made within them
 SPLICE = "haproxy-splice"
 
 FAIRNESS = """\
@@ -37,11 +38,14 @@ def comma_separated(text):
     return [part for part in text.split(",") if part]
 
 
-def positive(kind):
+def number(kind, least, most):
     def parse(text):
-        value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f'"{text}" is no {"whole " if kind is int else ""}number from {least} to {most}')
         return value
     return parse
 
@@ -59,13 +63,13 @@ def options(arguments):
     parser.add_argument("--list", action="store_true", help="print the cases' names")
     parser.add_argument("--peers", type=comma_separated, metavar="NAME,...",
                         help=f"of {', '.join(peers.NAMES)}; direct always runs. Default: all, {SPLICE} with 1 MiB alone")
-    parser.add_argument("--rounds", type=positive(int), default=5, metavar="N", help="default 5")
-    parser.add_argument("--seconds", type=positive(float), default=3.0, metavar="S", help="of load a run; default 3")
+    parser.add_argument("--rounds", type=number(int, 1, 1000), default=5, metavar="N", help="default 5")
+    parser.add_argument("--seconds", type=number(float, LEAST_SECONDS, 600), default=3.0, metavar="S", help="of load a run; default 3")
     parser.add_argument("--cpu", choices=list(usage.METHODS), default="machine",
                         help="machine: time of the whole machine; own: of the processes that take part, where others run too")
     parser.add_argument("--csv", type=writable, metavar="FILE", help="a row a run")
     parser.add_argument("--png", type=writable, metavar="FILE", help="a plot")
-    parser.add_argument("--idle", type=positive(int), metavar="N", help="instead: memory of N idle connections through each proxy")
+    parser.add_argument("--idle", type=number(int, 1, 100_000), metavar="N", help="instead: memory of N idle connections through each proxy")
     parser.add_argument("--fault", choices=[*FAULTS, "endpoint", "bypass"],
                         help="something is wrong on purpose, which the checks must notice: 1%% of the answers are 500 or short, all "
                              "come from another endpoint, or the load bypasses the peer")
@@ -75,14 +79,15 @@ def options(arguments):
     except ValueError as error:
         parser.error(f"--cases: {error}")
     chosen.asked_peers = chosen.peers
-    chosen.peers = chosen.peers or list(peers.NAMES)
+    chosen.peers = list(dict.fromkeys(chosen.peers or peers.NAMES))
     unknown = [name for name in chosen.peers if name not in peers.NAMES]
     if unknown:
         parser.error(f"--peers: there is no \"{unknown[0]}\"; there are {', '.join(peers.NAMES)}")
     if chosen.idle and (chosen.cases or chosen.png or chosen.csv):
         parser.error("--idle measures memory alone: it goes without --cases, --csv and --png")
-    if chosen.seconds < 0.1:
-        parser.error("--seconds: at least 0.1")
+    if chosen.idle and chosen.idle > idle.most():
+        parser.error(f"--idle {chosen.idle}: with {descriptors()} descriptors a process, each proxy can hold {idle.most()} relayed connections; "
+                     "ask for fewer, or raise the limit (ulimit -Hn)")
     return chosen
 
 
@@ -115,7 +120,7 @@ def running(signals, started):
 def measure_case(case, started, run, chosen, out):
     """All rounds of one case with peers that run; `run` measures one of them for some seconds. The rows."""
     for peer in started:
-        run(peer, case, max(0.1, chosen.seconds * WARM_UP))
+        run(peer, case, max(WARM_UP, chosen.seconds / 3))
     rows = []
     for number in range(chosen.rounds):
         of_round = {}
@@ -163,10 +168,13 @@ def fetch_envoy():
     peers.Envoy.executable = str(directory / "envoy")
 
 
-def prepare(chosen):
-    """Raises the descriptor limit as far as it goes, for everybody alike."""
+def raise_descriptor_limit():
+    """As far as it goes, for everybody alike."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def prepare(chosen):
     if "envoy" in chosen.peers:
         fetch_envoy()
     print(machine())
@@ -176,6 +184,7 @@ def prepare(chosen):
 
 
 def main():
+    raise_descriptor_limit()
     chosen = options(sys.argv[1:])
     if chosen.list:
         print("\n".join(f"{case.name:<22}{case.describe()}" for case in chosen.selected))
@@ -193,7 +202,10 @@ def main():
                 compare(signals, where, endpoint, chosen)
         except (measure.CheckFailed, load.LoadError) as error:
             sys.exit(f"tools/compare: {error}\nNothing of this run can be trusted.")
+        except AssertionError as error:
+            sys.exit(f"tools/compare: {error}")
         except topology.Interrupted as interrupted:
+            print("tools/compare: interrupted; what it made is taken down", file=sys.stderr)
             sys.exit(128 + interrupted.args[0])
         finally:
             signals.ignore()
