@@ -6,6 +6,7 @@ import sys
 
 import topology  # first: it makes the end-to-end tests' modules found
 import cases
+import instructions
 import load
 import measure
 import options
@@ -22,6 +23,8 @@ def parse(arguments):
     parser.add_argument("--seconds", type=options.number(float, options.LEAST_SECONDS, 600), default=3.0, metavar="S",
                         help="of load a measurement; default 3")
     parser.add_argument("--functions", type=options.number(int, 1, 1000), default=25, metavar="N", help="how many are shown; default 25")
+    parser.add_argument("--instructions", action="store_true", help="instead: instructions by function, counted by callgrind; slow, but "
+                        "the same whatever else the machine does")
     chosen = parser.parse_args(arguments)
     try:
         chosen.selected = cases.select(chosen.cases)
@@ -53,17 +56,27 @@ def show_time(samples, us_a_request, shown):
         print(f"    {us_a_request * count / total:>8.2f} us {100 * count / total:>5.1f} %  {name[:100]}  ({where})")
 
 
-def profile(endpoint, peer, probe, case, chosen):
-    """Three loads: undisturbed for the time, then one for the calls and one for the functions."""
-    target = peer.target(case.protocol)
+def show_instructions(counts, shown):
+    print(f"  instructions of the proxy a request, without the kernel's: {sum(counts.values()):.0f}, by function")
+    for name, count in sorted(counts.items(), key=lambda item: -item[1])[:shown]:
+        print(f"    {count:>8.0f}  {name[:100]}")
 
+
+def loader(endpoint, peer, case, seconds):
+    """A function that runs the load, checks it, and gives its requests."""
     def loaded():
-        counted = load.run(peer.client, peer.cgroup, target, case, chosen.seconds, threads=WORKERS)
+        target = peer.target(case.protocol)
+        answer_bytes = measure.fetch_and_check(peer, case, endpoint, target)
+        counted = load.run(peer.client, peer.cgroup, target, case, seconds, threads=WORKERS)
         measure.check_load(peer, case, counted, answer_bytes)
         return counted["requests"]
+    return loaded
 
-    answer_bytes = measure.fetch_and_check(peer, case, endpoint, target)
-    print(f"\n{case.name}: {case.describe()}")
+
+def profile(where, peer, loaded, shown):
+    """Three loads: undisturbed for the time, then one for the calls and one for the functions."""
+    peer.start()
+    probe = probes.Probes(where, where.host.proxy_pid())
     loaded()
     before = probes.cpu_seconds(probe.pid)
     requests = loaded()
@@ -71,10 +84,12 @@ def profile(endpoint, peer, probe, case, chosen):
     with probe.system_calls() as calls:
         requests = loaded()
     show_calls(calls, requests)
+    if not probe.has_tracepoints():
+        print("    (by strace, which slows the proxy down: it may find more work at once than it would)")
     with probe.samples() as samples:
         loaded()
-    show_time(samples, us_a_request, chosen.functions)
-    sys.stdout.flush()
+    show_time(samples, us_a_request, shown)
+    peer.stop()
 
 
 def main():
@@ -87,13 +102,14 @@ def main():
                 where = undo.enter_context(contextlib.closing(topology.Topology(WORKERS)))
             endpoint = Endpoint(where, WORKERS)
             peer = peers.make("causeway", where)
-            peer.start()
-            probe = probes.Probes(where, where.host.proxy_pid())
-            way = "perf's tracepoints" if probe.has_tracepoints() else "strace, which slows the proxy down: it may find more work at once than it would"
-            print(f"{options.machine()}; causeway {peers.versions(['causeway'])['causeway']}; {WORKERS} workers\n"
-                  f"Calls are counted by {way}; functions by perf, {probes.SAMPLES_PER_SECOND} samples a second of processor time.")
+            print(f"{options.machine()}; causeway {peers.versions(['causeway'])['causeway']}; {WORKERS} workers")
             for case in chosen.selected:
-                profile(endpoint, peer, probe, case, chosen)
+                print(f"\n{case.name}: {case.describe()}", flush=True)
+                loaded = loader(endpoint, peer, case, chosen.seconds)
+                if chosen.instructions:
+                    show_instructions(instructions.by_function(peer, loaded), chosen.functions)
+                else:
+                    profile(where, peer, loaded, chosen.functions)
         except (measure.CheckFailed, load.LoadError, probes.ProbeFailed, AssertionError) as error:
             sys.exit(f"tools/profile: {error}")
         except topology.Interrupted as interrupted:
