@@ -1,4 +1,4 @@
-"""tools/compare measures what it says, refuses wrong answers, and leaves nothing behind."""
+"""tools/compare and tools/profile measure what they say, refuse wrong answers, and leave nothing behind."""
 import csv
 import os
 import pathlib
@@ -11,7 +11,7 @@ import unittest
 from causeway_host import TOP
 from support.sandbox import wait_until
 
-TOOL = TOP / "tools/compare"
+COMPARE, PROFILE = TOP / "tools/compare", TOP / "tools/profile"
 TINY = ("--rounds", "1", "--seconds", "0.3", "--cpu", "own", "--peers", "causeway,haproxy")
 
 
@@ -20,14 +20,11 @@ def namespaces(tool):
     return [name for name in os.listdir("/run/netns") if name.startswith(f"cw-e2e-{tool.pid}-")] if os.path.exists("/run/netns") else []
 
 
-class Comparison(unittest.TestCase):
-    def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = pathlib.Path(directory.name)
+class ToolTest(unittest.TestCase):
+    tool = COMPARE
 
     def start(self, *arguments):
-        return subprocess.Popen([TOOL, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen([self.tool, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def finish(self, tool):
         try:
@@ -37,12 +34,19 @@ class Comparison(unittest.TestCase):
         self.assertEqual(namespaces(tool), [], out + err)
         return subprocess.CompletedProcess(tool.args, tool.returncode, out, err)
 
-    def compare(self, *arguments):
+    def run_tool(self, *arguments):
         return self.finish(self.start(*arguments))
+
+
+class Comparison(ToolTest):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
 
     def test_rows_and_plot(self):
         table, plot = self.directory / "rows.csv", self.directory / "plot.png"
-        done = self.compare(*TINY, "--cases", "(http|tcp)-32-keep-200B", "--csv", table, "--png", plot)
+        done = self.run_tool(*TINY, "--cases", "(http|tcp)-32-keep-200B", "--csv", table, "--png", plot)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         with open(table) as file:
             rows = list(csv.DictReader(file))
@@ -69,12 +73,12 @@ class Comparison(unittest.TestCase):
         for fault, complaint in (("status", "wrk met errors in .*'status'"), ("size", "wrk read .* bytes in"),
                                  ("endpoint", "an answer came from"), ("bypass", "did not go through it|wrk read .* bytes in")):
             with self.subTest(fault):
-                done = self.compare(*TINY, "--cases", "tcp-1-keep-200B", "--fault", fault)
+                done = self.run_tool(*TINY, "--cases", "tcp-1-keep-200B", "--fault", fault)
                 self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
                 self.assertRegex(done.stderr, complaint)
 
     def test_memory_of_idle_connections(self):
-        done = self.compare("--idle", "50", "--peers", "causeway")
+        done = self.run_tool("--idle", "50", "--peers", "causeway")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(re.findall(r"(?m)^causeway +(http|tcp) +[\d.]+ +[\d.]+ +-?[\d.]+$", done.stdout), ["http", "tcp"])
 
@@ -96,6 +100,32 @@ class Comparison(unittest.TestCase):
                                      (("--seconds", "nan"), "no number from"), (("--csv", "/nowhere/x"), "there is no directory"),
                                      (("--idle", "100000"), "relayed connections")):
             with self.subTest(arguments):
-                done = self.compare(*arguments)
+                done = self.run_tool(*arguments)
                 self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
                 self.assertIn(complaint, done.stderr)
+
+
+class Profile(ToolTest):
+    tool = PROFILE
+    TINY = ("--seconds", "0.5", "--functions", "5", "--cases", "tcp-32-keep-200B")
+
+    def test_calls_and_time(self):
+        done = self.run_tool(*self.TINY)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        # A relay reads and writes for the request and for the answer, seldom for two of them at a time.
+        self.assertTrue(2 < float(re.search(r"system calls a request: ([\d.]+)", done.stdout)[1]) < 12, done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^ +[\d.]+  (recv\w*|readv?)$")
+        self.assertGreater(float(re.search(r"time of the proxy a request: ([\d.]+) us", done.stdout)[1]), 0.5)
+        self.assertRegex(done.stdout, r"(?m)^ +[\d.]+ us +[\d.]+ %  kernel$")
+        self.assertRegex(done.stdout, r"(?m)^ +[\d.]+ us +[\d.]+ %  \S+.*  \(kernel\)$")
+
+    def test_instructions(self):
+        done = self.run_tool(*self.TINY, "--instructions")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertGreater(int(re.search(r"instructions of the proxy a request.*: (\d+), by function", done.stdout)[1]), 100)
+        self.assertRegex(done.stdout, r"(?m)^ +\d+  causeway::")
+
+    def test_bad_usage(self):
+        done = self.run_tool("--cases", "nothing")
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("no case is called", done.stderr)

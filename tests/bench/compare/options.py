@@ -80,4 +80,5 @@ def raise_descriptor_limit():
 
 
 def machine():
-    return f"{os.cpu_count()} processors, Linux {os.uname().release}"
+    control = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return f"{os.cpu_count()} processors, Linux {os.uname().release}, TCP congestion control {control}"
