@@ -22,7 +22,8 @@ FAIRNESS = """\
 One go on one machine: clients and proxies in one network namespace, the endpoint (nginx) in another, joined by veth.
 Every case: a fresh start of each proxy, a run thrown away, then {rounds} rounds of {seconds} s a peer; each round in another order.
 Alike: the endpoint and its files, {workers} workers or threads each (nginx and wrk too), connections to the endpoint kept in pools (HTTP),
-access logs off, 2 retries on a failed connect, an ended connection and 503, timeouts of 5 s (connect), 15 s (request), 5 min (idle, HTTP), 1 h (idle, TCP).
+access logs off, 2 retries on a failed connect, an ended connection and 503, timeouts of 5 s (connect), 15 s (request), 5 min (idle, HTTP)
+and 1 h (idle, TCP). docs/comparison.md has the rest.
 iptables has its one rule only while the peer behind it is measured. Each run is checked, or ends this command: wrk met no error and
 read whole answers only; nginx and the proxy counted the requests that wrk counted; requests before and after had the endpoint's name and file.
 """

@@ -85,7 +85,8 @@ def run(topology, endpoint, peer, case, seconds, cpu, *, threads, bypass=False):
         if counts_before:
             rose = check_way(peer, case, counted, counts_before)
         if not peer.redirects(case.protocol):
-            check(topology.tracked_connections() <= tracked_before, case, peer, "its connections were tracked by conntrack, as only those behind iptables should be")
+            check(topology.tracked_connections() <= tracked_before, case, peer,
+                  "its connections were tracked by conntrack, as only those behind iptables should be")
         fetch_and_check(peer, case, endpoint, target)
     return {
         "seconds": counted["seconds"], "requests": counted["requests"], "bytes": counted["bytes"],

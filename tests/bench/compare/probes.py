@@ -44,8 +44,8 @@ class Probes:
             with self._beside(["strace", "-c", "-f", "-p", self.pid, "-o", out], lambda _: self._is_traced()):
                 yield counts
             # % time, seconds, usecs/call, calls, errors (or nothing), name
-            found = [(count, name) for count, name in re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", out.read_text(), re.MULTILINE)
-                     if name != "total"]
+            rows = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", out.read_text(), re.MULTILINE)
+            found = [(count, name) for count, name in rows if name != "total"]
         counts.update({name: int(count) for count, name in found if int(count)})
 
     def _is_traced(self):
