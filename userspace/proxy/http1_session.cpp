@@ -18,6 +18,8 @@ namespace {
 /// While draining, how long an idle connection may still ask, once: closed at once, it would cross with a request under
 /// way, and HTTP/1.1 gives a client no way to tell whether that was read (RFC 9112, 9.5).
 constexpr auto kDrainedRequest = 1s;
+/// With descriptors scarce, how long a new client may be silent before it makes room for another.
+constexpr auto kFirstRequest = 1s;
 constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
@@ -141,7 +143,7 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
     if (acquired == Acquired::limited)
-      co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
+      co_return co_await answer(503, "this host has no descriptor, port or memory left", true);
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
@@ -248,6 +250,9 @@ void Http1Session::on_drain() {
 bool Http1Session::end_if_idle() {
   // A request that is there already is not lost. One that crosses with the end may be (RFC 9112, 9.5).
   if (!idle_ || client().interrupted() || !net::is_quiet(client().fd())) return false;
+  // One that has just connected is about to ask: ended for the next one, in a burst of them none would be served.
+  const bool served = status_ != 0;
+  if (!served && now() - idle_since() < kFirstRequest) return false;
   client().interrupt(boost::asio::error::operation_aborted);
   return true;
 }

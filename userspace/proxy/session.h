@@ -75,6 +75,7 @@ class Session {
   /// Something happened: the idle time begins anew.
   void touch() { idle_since_ = now(); }
   const Waits& waits() const { return waits_; }
+  SteadyTime idle_since() const { return idle_since_; }
 
   Downstream& down_;
   net::Connector connector_;
