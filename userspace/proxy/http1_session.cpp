@@ -143,7 +143,7 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
     if (acquired == Acquired::limited)
-      co_return co_await answer(503, "this host has no descriptor, port or memory left", true);
+      co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
