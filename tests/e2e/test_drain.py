@@ -21,14 +21,16 @@ class DrainTest(FaultTest):
             ended = threading.Event()
             if connections is not None:
                 connections.append(ended)
-            request, rest = read_request(connection)
-            while request is not None:
-                if b"/held" in request:
-                    self.arrived.release()
-                    self.go.wait(60)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(name), name))
-                request, rest = read_request(connection, rest)
-            ended.set()
+            try:
+                request, rest = read_request(connection)
+                while request is not None:
+                    if b"/held" in request:
+                        self.arrived.release()
+                        self.go.wait(60)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(name), name))
+                    request, rest = read_request(connection, rest)
+            finally:
+                ended.set()
         return self.server(behave)
 
     @staticmethod

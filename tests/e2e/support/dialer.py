@@ -54,10 +54,11 @@ def hand_over(control, batch, left, error):
 class Dialer:
     """The test's end of such a process."""
 
-    def __init__(self, sandbox):
+    def __init__(self, sandbox, start=None):
+        """`start(arguments, stdin=...)` starts it, as a task for example; otherwise it belongs to none."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = sandbox.popen(["python3", "-S", __file__], stdin=theirs)
+            self._process = (start or sandbox.popen)(["python3", "-S", __file__], stdin=theirs)
         self._control.settimeout(120)
 
     def dial(self, host, port=80, count=1, source=None):
