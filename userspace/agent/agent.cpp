@@ -234,6 +234,7 @@ Result<void> Agent::State::start_proxy() {
   options.settings.workers = config.proxy_workers();
   options.settings.connect_timeout = config.proxy.connect_timeout;
   options.settings.drain = config.proxy.drain;
+  options.settings.limits = config.limits;
   options.counters = slab->fd();
   options.heartbeat = plane->heartbeat_fd();
   if (auto made = make_directory(options.jail, 0555); !made) return made.error();

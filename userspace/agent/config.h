@@ -10,6 +10,7 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "feed/limits.h"
 
 namespace causeway::agent {
 
@@ -53,6 +54,8 @@ struct Config {
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::seconds drain{20};
   } proxy;
+
+  feed::ProxyLimits limits;
 
   struct Dns {
     bool capture = true;

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "base/result.h"
+#include "feed/limits.h"
 #include "model/snapshot.h"
 
 namespace causeway::feed {
@@ -23,6 +24,7 @@ struct ProxySettings {
   unsigned workers = 2;
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds drain{20000};
+  ProxyLimits limits;
 };
 
 /// Descriptors handed over at the start.

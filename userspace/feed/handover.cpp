@@ -13,14 +13,48 @@ namespace {
 constexpr std::size_t kMaxHandoverBytes = 4096;
 constexpr unsigned kMaxWorkers = 1024;
 constexpr std::uint64_t kMaxDurationMs = 24ull * 3600 * 1000;
+constexpr std::uint32_t kMinHeaderBytes = 1024;
+constexpr std::uint32_t kMaxHeaderBytes = 65536;
+constexpr std::uint32_t kMaxHeaderFields = 1000;
+
+std::uint64_t wire_ms(std::chrono::milliseconds time) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0));
+}
+
+void encode(const ProxyLimits& limits, wire::Limits& out) {
+  out.set_header_bytes(limits.header_bytes);
+  out.set_header_fields(limits.header_fields);
+  out.set_header_time_ms(wire_ms(limits.header_time));
+  out.set_body_idle_ms(wire_ms(limits.body_idle));
+  out.set_connections(limits.connections);
+  out.set_connections_per_workload(limits.connections_per_workload);
+  out.set_descriptors(limits.descriptors);
+}
+
+bool is_sound(const wire::Limits& in) {
+  return in.header_bytes() >= kMinHeaderBytes && in.header_bytes() <= kMaxHeaderBytes && in.header_fields() > 0 &&
+         in.header_fields() <= kMaxHeaderFields && in.header_time_ms() > 0 && in.header_time_ms() <= kMaxDurationMs &&
+         in.body_idle_ms() <= kMaxDurationMs && in.connections() > 0;
+}
+
+ProxyLimits decode(const wire::Limits& in) {
+  return {.header_bytes = in.header_bytes(),
+          .header_fields = in.header_fields(),
+          .header_time = std::chrono::milliseconds(in.header_time_ms()),
+          .body_idle = std::chrono::milliseconds(in.body_idle_ms()),
+          .connections = in.connections(),
+          .connections_per_workload = in.connections_per_workload(),
+          .descriptors = in.descriptors()};
+}
 
 }  // namespace
 
 std::string encode_handover(const ProxySettings& settings, const Handover& handover) {
   wire::Handover out;
   out.set_workers(settings.workers);
-  out.set_connect_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(settings.connect_timeout.count(), 0)));
-  out.set_drain_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(settings.drain.count(), 0)));
+  out.set_connect_timeout_ms(wire_ms(settings.connect_timeout));
+  out.set_drain_ms(wire_ms(settings.drain));
+  encode(settings.limits, *out.mutable_limits());
   out.set_listeners(static_cast<std::uint32_t>(handover.listeners.size()));
   out.set_has_heartbeat(static_cast<bool>(handover.heartbeat));
   return out.SerializeAsString();
@@ -36,6 +70,7 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
   if (in.connect_timeout_ms() == 0 || in.connect_timeout_ms() > kMaxDurationMs || in.drain_ms() > kMaxDurationMs) {
     return refused(fmt::format("connect timeout {} ms, drain {} ms", in.connect_timeout_ms(), in.drain_ms()));
   }
+  if (!is_sound(in.limits())) return refused("its limits are missing or not what they may be");
   const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0);
   if (fds.size() != expected)
     return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
@@ -44,6 +79,7 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
   out.first.workers = in.workers();
   out.first.connect_timeout = std::chrono::milliseconds(in.connect_timeout_ms());
   out.first.drain = std::chrono::milliseconds(in.drain_ms());
+  out.first.limits = decode(in.limits());
   if (in.has_heartbeat()) {
     out.second.heartbeat = std::move(fds.back());
     fds.pop_back();

@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kService = "namespace, discovery_name, client, path";
 constexpr std::string_view kServiceCode = "namespace, discovery_name, client, path, code";
 constexpr std::string_view kServiceReason = "namespace, discovery_name, client, path, reason";
+constexpr std::string_view kServiceLimit = "namespace, discovery_name, client, path, limit";
 
 constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable{{
     {Metric::requests_total, Kind::counter, "causeway_requests_total", kServiceCode,
@@ -28,6 +29,8 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
     {Metric::retries_total, Kind::counter, "causeway_retries_total", kService, "Tries on another endpoint after a failure."},
     {Metric::ejections_total, Kind::counter, "causeway_ejections_total", kService,
      "Endpoints left out for a while after consecutive failures."},
+    {Metric::limits_exceeded_total, Kind::counter, "causeway_limits_exceeded_total", kServiceLimit,
+     "Connections refused and requests answered 408 or 431 because of one of the configuration's limits."},
     {Metric::endpoints, Kind::gauge, "causeway_endpoints", "namespace, discovery_name, health", "Endpoints by their health."},
     {Metric::dns_queries_total, Kind::counter, "causeway_dns_queries_total", "result", "DNS queries by what became of them."},
     {Metric::snapshot_revision, Kind::gauge, "causeway_snapshot_revision", "sink", "The revision that a part of the data path acts on."},
@@ -65,6 +68,7 @@ std::string metrics_page() {
       "| `path` | `proxy` or `kernel` |\n"
       "| `code` | `1xx` to `5xx`, or `none` |\n"
       "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other` |\n"
+      "| `limit` | `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` |\n"
       "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
       "| `sink` | `proxy`, `kernel`, `dns` |\n\n"
       "| metric | type | labels | what it tells |\n|---|---|---|---|\n";

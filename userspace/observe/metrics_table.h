@@ -18,6 +18,7 @@ enum class Metric : std::uint8_t {
   bytes_received_total,
   retries_total,
   ejections_total,
+  limits_exceeded_total,
   endpoints,
   dns_queries_total,
   snapshot_revision,

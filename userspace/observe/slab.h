@@ -19,6 +19,18 @@ inline constexpr std::array<std::uint32_t, 14> kDurationBoundsUs{100,    250,   
 
 enum class FailureReason : std::uint8_t { refused, reset, timeout, no_endpoint, unreachable, limit, other, count };
 
+/// What bounds clients: `[limits]` of the configuration.
+enum class Bound : std::uint8_t {
+  header_bytes,
+  header_fields,
+  header_time,
+  body_idle,
+  connections,  ///< of all clients
+  workload,     ///< connections of one workload
+  descriptors,
+  count
+};
+
 using Counter = std::atomic<std::uint64_t>;
 
 struct Histogram {
@@ -41,6 +53,7 @@ struct Slot {
   Counter bytes_received;  ///< from the endpoint to the client
   Counter retries;
   Counter ejections;
+  Counter bounds_exceeded[static_cast<std::size_t>(Bound::count)];
 };
 
 inline constexpr std::size_t kSlotsPerWorker = 1024;

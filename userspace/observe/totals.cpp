@@ -10,6 +10,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kCodes{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(FailureReason::count)> kReasons{
     "refused", "reset", "timeout", "no_endpoint", "unreachable", "limit", "other"};
+constexpr std::array<std::string_view, static_cast<std::size_t>(Bound::count)> kBounds{
+    "header_bytes", "header_fields", "header_time", "body_idle", "connections", "workload", "descriptors"};
 /// Slab's overflow slot: what found no slot of its own.
 constexpr ServiceId kOverflow{0xffffffffu};
 
@@ -20,6 +22,7 @@ void merge(Totals& into, const Totals& from) {
   for (std::size_t i = 0; i < into.request_buckets.size(); ++i) into.request_buckets[i] += from.request_buckets[i];
   for (std::size_t i = 0; i < into.connect_buckets.size(); ++i) into.connect_buckets[i] += from.connect_buckets[i];
   for (std::size_t i = 0; i < into.connections_failed.size(); ++i) into.connections_failed[i] += from.connections_failed[i];
+  for (std::size_t i = 0; i < into.bounds_exceeded.size(); ++i) into.bounds_exceeded[i] += from.bounds_exceeded[i];
   into.request_sum_us += from.request_sum_us;
   into.connect_sum_us += from.connect_sum_us;
   into.connections_opened += from.connections_opened;
@@ -44,6 +47,10 @@ void expose(Exposition& out, const PairNames& names, const Totals& t) {
     const auto failed = t.connections_failed[i];
     if (failed != 0) out.add(Metric::connections_failed_total, {ns, dn, client, path, {"reason", kReasons[i]}}, static_cast<double>(failed));
   }
+  for (std::size_t i = 0; i < kBounds.size(); ++i) {
+    const auto exceeded = t.bounds_exceeded[i];
+    if (exceeded != 0) out.add(Metric::limits_exceeded_total, {ns, dn, client, path, {"limit", kBounds[i]}}, static_cast<double>(exceeded));
+  }
   out.add_histogram(Metric::request_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.request_buckets, t.request_sum_us);
   out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets, t.connect_sum_us);
   const std::pair<Metric, std::uint64_t> plain[] = {
@@ -60,6 +67,7 @@ void Totals::add(const Slot& slot) {
   for (std::size_t i = 0; i < request_buckets.size(); ++i) request_buckets[i] += read(slot.request_duration.buckets[i]);
   for (std::size_t i = 0; i < connect_buckets.size(); ++i) connect_buckets[i] += read(slot.connect_duration.buckets[i]);
   for (std::size_t i = 0; i < connections_failed.size(); ++i) connections_failed[i] += read(slot.connections_failed[i]);
+  for (std::size_t i = 0; i < bounds_exceeded.size(); ++i) bounds_exceeded[i] += read(slot.bounds_exceeded[i]);
   request_sum_us += read(slot.request_duration.sum_us);
   connect_sum_us += read(slot.connect_duration.sum_us);
   connections_opened += read(slot.connections_opened);

@@ -18,6 +18,7 @@ struct Totals {
   std::array<std::uint64_t, kDurationBoundsUs.size() + 1> request_buckets{};
   std::array<std::uint64_t, kDurationBoundsUs.size() + 1> connect_buckets{};
   std::array<std::uint64_t, static_cast<std::size_t>(FailureReason::count)> connections_failed{};
+  std::array<std::uint64_t, static_cast<std::size_t>(Bound::count)> bounds_exceeded{};
   std::uint64_t request_sum_us = 0, connect_sum_us = 0;
   std::uint64_t connections_opened = 0, connections_active = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0, retries = 0, ejections = 0;

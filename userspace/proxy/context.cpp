@@ -8,6 +8,12 @@ namespace causeway::proxy {
 
 namespace {
 
+/// Clients looked at for one that is idle: a bound on the work for each that connects.
+constexpr std::size_t kIdleLook = 256;
+/// Descriptors of a client that is served, its own and its endpoint's: with one pooled connection closed for each that
+/// connects, idle clients would use up what is kept for endpoints.
+constexpr std::size_t kPerClient = 2;
+
 /// The service as it was, without an endpoint: for sessions that outlive it.
 std::shared_ptr<const Service> without_endpoints(const Service& service) {
   auto empty = std::make_shared<Service>(service);
@@ -25,8 +31,8 @@ void close_unusable(ServiceState& state) {
 }  // namespace
 
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
-                 observe::Slab& slab, const OriginLookup& lookup)
-    : loop(event_loop), settings(proxy_settings), origins(lookup), worker_(worker), slab_(slab) {}
+                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may)
+    : loop(event_loop), settings(proxy_settings), origins(lookup), admission(who_may), worker_(worker), slab_(slab) {}
 
 Context::~Context() = default;
 
@@ -73,6 +79,24 @@ void Context::abort() {
       down.client.interrupt(boost::asio::error::operation_aborted);
     }
   }
+}
+
+Context::Relief Context::relieve() {
+  std::size_t closed = 0;
+  for (auto it = services_.begin(); it != services_.end() && closed < kPerClient; ++it) {
+    closed += it->second->pool.shed(kPerClient - closed);
+  }
+  if (closed == kPerClient) return Relief::freed;
+  // Each that was looked at goes to the end: the next look begins with others, those that came first.
+  const Downstream* first = nullptr;
+  for (std::size_t looked = 0; looked < kIdleLook && !downstreams.empty(); ++looked) {
+    Downstream& down = downstreams.front();
+    if (&down == first) break;
+    if (first == nullptr) first = &down;
+    downstreams.splice(downstreams.end(), downstreams, downstreams.begin());
+    if (down.session != nullptr && down.session->end_if_idle()) return Relief::soon;
+  }
+  return closed > 0 ? Relief::freed : Relief::none;
 }
 
 void Context::sweep() {

@@ -13,6 +13,7 @@
 #include "net/event_loop.h"
 #include "net/splice.h"
 #include "observe/slab.h"
+#include "proxy/admission.h"
 #include "proxy/idle_pool.h"
 #include "proxy/origin_lookup.h"
 #include "proxy/routes.h"
@@ -40,7 +41,7 @@ using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base
 class Context {
  public:
   Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
-          const OriginLookup& origins);
+          const OriginLookup& origins, Admission& admission);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -60,15 +61,22 @@ class Context {
   /// Once a second: idle upstream connections.
   void sweep();
 
+  enum class Relief : std::uint8_t { freed, soon, none };
+  /// Descriptors are scarce: ends something idle. freed: a pooled connection to an endpoint; soon: a client between two
+  /// requests, whose descriptor is free after this turn of the loop.
+  Relief relieve();
+
   net::EventLoop& loop;
   const feed::ProxySettings settings;
   const OriginLookup& origins;
+  Admission& admission;
   SystemClock clock;
   FastRandom random;
   net::BufferPool buffers;
   net::PipePool pipes;
   DownstreamList downstreams;
   std::size_t connections = 0;  ///< clients' connections, also those not yet routed
+  std::size_t refusals = 0;     ///< of them, those that are being told so
 
  private:
   std::size_t worker_;

@@ -79,6 +79,9 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
   if (limit != SteadyTime::max())
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
+  if (connected.error == boost::system::errc::too_many_files_open && context.relieve() == Context::Relief::freed) {
+    connected = co_await connector.connect(target.address, timeout);
+  }
   Dialled dialled;
   if (connected.connection != nullptr) {
     slot.connect_duration.observe(microseconds_since(start));

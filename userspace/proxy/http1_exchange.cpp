@@ -1,4 +1,6 @@
 // Attempts at endpoints, and the request's way to them.
+#include <algorithm>
+
 #include <boost/asio/error.hpp>
 
 #include "net/join.h"
@@ -94,7 +96,10 @@ void Http1Session::bound_exchange(bool request_complete) {
   if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
     limit_ = (body_start_.empty() && replay_.empty() ? started_ : now()) + s.per_request_timeout;
   }
-  set_waits({.limit = limit_, .idle = s.idle_timeout, .watch_client = true});
+  std::chrono::nanoseconds idle = s.idle_timeout;
+  const std::chrono::nanoseconds body_idle = context().settings.limits.body_idle;
+  if (!request_complete && body_idle.count() > 0) idle = idle.count() > 0 ? std::min(idle, body_idle) : body_idle;
+  set_waits({.limit = limit_, .idle = idle, .watch_client = true});
 }
 
 /// Beside respond(): a server may answer before it has read the whole body.

@@ -6,6 +6,7 @@
 #include "http/rewrite.h"
 #include "net/relay.h"
 #include "proxy/http1_session.h"
+#include "proxy/refusal.h"
 
 namespace causeway::proxy {
 
@@ -293,6 +294,7 @@ net::Task<> Http1Session::tunnel() {
 void Http1Session::fail_from(error_code error) {
   const error_code interrupted = upstream_->interrupted();
   if (interrupted == boost::asio::error::timed_out) {
+    if (waiting_for_body_) note_exceeded(slot(), observe::Bound::body_idle);
     ended_ = waiting_for_body_ ? Ended::request_cut : Ended::failed;
     failure_ = upstream::Failure::timeout;
   } else if (interrupted) {

@@ -6,6 +6,8 @@
 #include "http/framing.h"
 #include "http/response.h"
 #include "http/rewrite.h"
+#include "net/socket_options.h"
+#include "proxy/refusal.h"
 
 namespace causeway::proxy {
 
@@ -13,10 +15,11 @@ using namespace std::chrono_literals;
 using boost::system::error_code;
 
 namespace {
-constexpr auto kHeadTime = 15s;  ///< from a head's first byte to its last
 /// While draining, how long an idle connection may still ask, once: closed at once, it would cross with a request under
 /// way, and HTTP/1.1 gives a client no way to tell whether that was read (RFC 9112, 9.5).
 constexpr auto kDrainedRequest = 1s;
+/// With descriptors scarce, how long a new client may be silent before it makes room for another.
+constexpr auto kFirstRequest = 1s;
 constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
@@ -24,7 +27,10 @@ constexpr std::size_t kKeptReplayBytes = 1024;
 }  // namespace
 
 Http1Session::Http1Session(Downstream& downstream)
-    : Session(downstream), body_in_(downstream.context.buffers), upstream_in_(downstream.context.buffers) {}
+    : Session(downstream),
+      request_parser_({.max_bytes = downstream.context.settings.limits.header_bytes,
+                       .max_fields = downstream.context.settings.limits.header_fields}),
+      body_in_(downstream.context.buffers), upstream_in_(downstream.context.buffers) {}
 
 net::Task<> Http1Session::run() {
   for (;;) {
@@ -33,6 +39,7 @@ net::Task<> Http1Session::run() {
     After after;
     if (read == ReadHead::bad) {
       begin_request();
+      note_bad_head();
       after = co_await answer(verdict_.status, verdict_.reason, true);
     } else {
       after = co_await serve_request();
@@ -56,7 +63,7 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
       verdict_ = request_parser_.parse(in().view());
       if (verdict_.outcome == http::Outcome::complete) co_return ReadHead::request;
       if (verdict_.outcome == http::Outcome::bad) co_return ReadHead::bad;
-      if (!std::exchange(begun, true)) set_waits({.limit = now() + kHeadTime});
+      if (!std::exchange(begun, true)) set_waits({.limit = now() + context().settings.limits.header_time});
     } else {
       idle_ = true;
       if (context().draining()) {
@@ -84,6 +91,13 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
     if (read.error) co_return ReadHead::end;
     in().commit(read.bytes);
   }
+}
+
+void Http1Session::note_bad_head() {
+  if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
+  if (verdict_.status != 431) return;
+  const bool too_long = in().view().size() > context().settings.limits.header_bytes;
+  note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);
 }
 
 net::Task<error_code> Http1Session::wait_for_client() {
@@ -231,6 +245,16 @@ std::string Http1Session::service_text() const {
 
 void Http1Session::on_drain() {
   if (idle_) set_waits({.limit = now() + kDrainedRequest});
+}
+
+bool Http1Session::end_if_idle() {
+  // A request that is there already is not lost. One that crosses with the end may be (RFC 9112, 9.5).
+  if (!idle_ || client().interrupted() || !net::is_quiet(client().fd())) return false;
+  // One that has just connected is about to ask: ended for the next one, in a burst of them none would be served.
+  const bool served = status_ != 0;
+  if (!served && now() - idle_since() < kFirstRequest) return false;
+  client().interrupt(boost::asio::error::operation_aborted);
+  return true;
 }
 
 void Http1Session::on_endpoints_changed() {

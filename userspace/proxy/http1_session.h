@@ -26,6 +26,7 @@ class Http1Session final : public Session {
   net::Task<> run();
 
   void on_drain() override;
+  bool end_if_idle() override;
 
  private:
   enum class After : std::uint8_t {
@@ -52,6 +53,7 @@ class Http1Session final : public Session {
   net::Task<After> answer_failure();
   net::Task<After> answer(std::uint16_t status, std::string_view detail, bool close);
   net::Task<> linger();
+  void note_bad_head();
   void begin_request();
   void count_request();
   void finish_request();

@@ -149,7 +149,7 @@ Result<void> start(const Options& options) {
   auto& [settings, handover] = *received;
   auto heartbeat = Heartbeat::map(std::move(handover.heartbeat));
   if (!heartbeat) return heartbeat.error();
-  raise_descriptor_limit();
+  raise_descriptor_limit(settings.limits.descriptors);
   if (auto confined = confine(options.confinement); !confined) return confined;
   Main main(std::move(feed), std::make_unique<Heartbeat>(std::move(*heartbeat)));
   return main.run(settings, std::move(handover));

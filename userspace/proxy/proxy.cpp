@@ -32,10 +32,12 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   }
   slab->reset_gauges();
   std::unique_ptr<Proxy> proxy(new Proxy(main, std::move(*slab)));
+  proxy->admission_ =
+      std::make_unique<Admission>(settings.limits, descriptor_limit(settings.limits.descriptors), count);
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
-    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, std::move(shares[w])));
+    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_, std::move(shares[w])));
   }
   for (auto& worker : proxy->workers_) worker->start();
   return proxy;

@@ -35,6 +35,7 @@ class Proxy {
 
   boost::asio::io_context& main_;
   observe::Slab slab_;
+  std::unique_ptr<Admission> admission_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint64_t pings_ = 0;
   bool draining_ = false;

@@ -49,6 +49,8 @@ class Session {
   void interrupt(boost::system::error_code reason);
   /// The proxy stops: end when idle. Called once.
   virtual void on_drain() = 0;
+  /// Descriptors are scarce: true if it is between two requests, and ends.
+  virtual bool end_if_idle() { return false; }
   /// The service's endpoints are others now.
   virtual void on_endpoints_changed() {}
 
@@ -73,6 +75,7 @@ class Session {
   /// Something happened: the idle time begins anew.
   void touch() { idle_since_ = now(); }
   const Waits& waits() const { return waits_; }
+  SteadyTime idle_since() const { return idle_since_; }
 
   Downstream& down_;
   net::Connector connector_;

@@ -10,15 +10,16 @@
 #include "net/acceptor.h"
 #include "net/event_loop.h"
 #include "proxy/context.h"
+#include "proxy/memory_trim.h"
 
 namespace causeway::proxy {
 
 /// All members: any one thread, but not two at once. Callbacks run on the worker's thread.
 class Worker {
  public:
-  /// `slab` and `origins` outlive it.
+  /// `slab`, `origins` and `admission` outlive it.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-         std::vector<Fd> listeners);
+         Admission& admission, std::vector<Fd> listeners);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -37,17 +38,21 @@ class Worker {
  private:
   void run();
   void accept(Fd socket);
+  net::Acceptor::Relief relieve();
+  void look_at_process();
   void sweep();
   void look_at_drain();
   void end_connections();
 
   net::EventLoop loop_;
   Context context_;
+  const bool is_first_;
   std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
   net::Deadline sweep_timer_;
   net::Deadline drain_timer_;
   net::Deadline end_timer_;
   SteadyTime drain_end_{};
+  MemoryTrim memory_trim_;
   bool accepting_ = false;
   std::function<void()> drained_;
   std::atomic<std::uint64_t> answered_{0};

@@ -77,6 +77,14 @@ workers = 3
 user = "www-data"
 connect_timeout_ms = 250
 drain_seconds = 0
+[limits]
+header_bytes = 8192
+header_fields = 40
+header_seconds = 5
+body_idle_seconds = 0
+connections = 900
+connections_per_workload = 300
+descriptors = 4000
 [dns]
 capture = false
 resolvers = ["192.0.2.53", "[2001:db8::53]:5353"]
@@ -104,6 +112,13 @@ level = "debug"
   EXPECT_EQ(c.proxy.user, "www-data");
   EXPECT_EQ(c.proxy.connect_timeout, std::chrono::milliseconds(250));
   EXPECT_EQ(c.proxy.drain, std::chrono::seconds(0));
+  EXPECT_EQ(c.limits, (feed::ProxyLimits{.header_bytes = 8192,
+                                         .header_fields = 40,
+                                         .header_time = std::chrono::seconds(5),
+                                         .body_idle = std::chrono::seconds(0),
+                                         .connections = 900,
+                                         .connections_per_workload = 300,
+                                         .descriptors = 4000}));
   EXPECT_FALSE(c.dns.capture);
   ASSERT_EQ(c.dns.resolvers.size(), 2U);
   EXPECT_EQ(c.dns.resolvers[0].to_string(), "192.0.2.53:53");

@@ -67,6 +67,13 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   settings.workers = 3;
   settings.connect_timeout = 1234ms;
   settings.drain = 4321ms;
+  settings.limits = {.header_bytes = 2048,
+                     .header_fields = 7,
+                     .header_time = 3s,
+                     .body_idle = 0s,
+                     .connections = 11,
+                     .connections_per_workload = 5,
+                     .descriptors = 99};
   ASSERT_TRUE(publisher.hand_over(settings, sent));
   publisher.publish(test::snapshot(1, 1));  // must not be eaten by the hand-over's reader
   auto got = Receiver::receive_handover(theirs.get(), 1s);
@@ -74,6 +81,7 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   EXPECT_EQ(got->first.workers, 3u);
   EXPECT_EQ(got->first.connect_timeout, 1234ms);
   EXPECT_EQ(got->first.drain, 4321ms);
+  EXPECT_EQ(got->first.limits, settings.limits);
   ASSERT_EQ(got->second.listeners.size(), 6u);
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(inode(got->second.listeners[i]), inode(sent.listeners[i]));
   EXPECT_EQ(inode(got->second.counters), inode(sent.counters));
@@ -90,6 +98,22 @@ TEST(HandoverTest, WorksWithoutAHeartbeat) {
   ASSERT_TRUE(got);
   EXPECT_FALSE(got->second.heartbeat);
   EXPECT_EQ(got->second.listeners.size(), 2u);
+}
+
+TEST(HandoverTest, IsRefusedWithLimitsThatBoundNothingOrEverything) {
+  const auto accepted = [](void (*change)(ProxyLimits&)) {
+    ProxySettings settings;
+    change(settings.limits);
+    std::vector<Fd> fds;
+    for (int i = 0; i < 2; ++i) fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    return static_cast<bool>(decode_handover(encode_handover(settings, handover(1, false)), std::move(fds)));
+  };
+  EXPECT_TRUE(accepted([](ProxyLimits&) {}));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_bytes = 100; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_bytes = 1 << 20; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_fields = 0; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_time = 0s; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.connections = 0; }));
 }
 
 TEST(HandoverTest, IsRefusedWhenDescriptorsAreMissing) {

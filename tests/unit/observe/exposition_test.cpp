@@ -127,6 +127,7 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   auto& slot = slab.slot(0, ServiceId{1}, kHostClient);
   for (auto& requests : slot.requests) bump(requests);
   for (auto& failed : slot.connections_failed) bump(failed);
+  for (auto& exceeded : slot.bounds_exceeded) bump(exceeded);
   slot.request_duration.observe(10);
   Exposition out;
   expose_totals(out, add_up(slab), *snapshot_of(1), {});

@@ -116,6 +116,7 @@ Totals ProxyTest::totals() const {
     for (const auto& bucket : slot.request_duration.buckets) out.durations += bucket;
     for (const auto& bucket : slot.connect_duration.buckets) out.connects += bucket;
     for (std::size_t i = 0; i < std::size(out.failed); ++i) out.failed[i] += slot.connections_failed[i];
+    for (std::size_t i = 0; i < std::size(out.exceeded); ++i) out.exceeded[i] += slot.bounds_exceeded[i];
     out.opened += slot.connections_opened;
     out.active += slot.connections_active;
     out.sent += slot.bytes_sent;

@@ -33,6 +33,8 @@ struct Totals {
   std::uint64_t durations = 0;
   std::uint64_t opened = 0, active = 0, connects = 0, sent = 0, received = 0, retries = 0, ejections = 0;
   std::uint64_t failed[static_cast<std::size_t>(observe::FailureReason::count)] = {};
+  std::uint64_t exceeded[static_cast<std::size_t>(observe::Bound::count)] = {};
+  std::uint64_t exceeded_of(observe::Bound bound) const { return exceeded[static_cast<std::size_t>(bound)]; }
   std::uint64_t failures(observe::FailureReason reason) const { return failed[static_cast<std::size_t>(reason)]; }
 };
 
