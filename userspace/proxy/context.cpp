@@ -2,6 +2,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include "observe/log_writer.h"
 #include "proxy/session.h"
 
 namespace causeway::proxy {
@@ -25,8 +26,13 @@ void close_unusable(ServiceState& state) {
 }  // namespace
 
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
-                 observe::Slab& slab, const OriginLookup& lookup)
-    : loop(event_loop), settings(proxy_settings), origins(lookup), worker_(worker), slab_(slab) {}
+                 observe::Slab& slab, const OriginLookup& lookup, observe::LogWriter& log_writer)
+    : loop(event_loop),
+      settings(proxy_settings),
+      origins(lookup),
+      access_log(log_writer.ring(worker), log_writer, slab.worker(worker)),
+      worker_(worker),
+      slab_(slab) {}
 
 Context::~Context() = default;
 
@@ -58,6 +64,14 @@ std::shared_ptr<ServiceState> Context::service(ServiceId id) {
   return services_.emplace(id, std::make_shared<ServiceState>(*service, clock, random)).first->second;
 }
 
+std::string_view Context::client_name(ClientId client) const {
+  if (client == kHostClient) return "host";
+  if (routes_ == nullptr) return "unknown";
+  const auto& names = routes_->snapshot().clients;
+  const auto it = names.find(client);
+  return it != names.end() ? std::string_view(it->second) : "unknown";
+}
+
 void Context::drain() {
   draining_ = true;
   for (Downstream& down : downstreams) {
@@ -78,6 +92,7 @@ void Context::abort() {
 void Context::sweep() {
   const auto now = clock.steady();
   for (auto& [id, state] : services_) state->pool.sweep(now);
+  access_log.tick();
 }
 
 }  // namespace causeway::proxy

@@ -17,8 +17,8 @@ constexpr auto kAbortTime = 500ms;
 }  // namespace
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-               std::vector<Fd> listeners)
-    : context_(loop_, index, settings, slab, origins),
+               observe::LogWriter& log_writer, std::vector<Fd> listeners)
+    : context_(loop_, index, settings, slab, origins, log_writer),
       sweep_timer_(
           loop_.wheel, [](void* self) { static_cast<Worker*>(self)->sweep(); }, this),
       drain_timer_(

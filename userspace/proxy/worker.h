@@ -16,9 +16,9 @@ namespace causeway::proxy {
 /// All members: any one thread, but not two at once. Callbacks run on the worker's thread.
 class Worker {
  public:
-  /// `slab` and `origins` outlive it.
+  /// `slab`, `origins` and `log_writer` outlive it.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-         std::vector<Fd> listeners);
+         observe::LogWriter& log_writer, std::vector<Fd> listeners);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
