@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "feed/limits.h"
+#include "model/snapshot.h"
 
 namespace causeway::agent {
 
@@ -65,6 +66,13 @@ struct Config {
   struct Log {
     log::Level level = log::Level::info;
   } log;
+
+  struct AccessLog {
+    std::string path = "/var/log/causeway/access.log";  ///< or "stdout"; "": nothing is logged
+    bool enabled = false;                               ///< also for services that do not ask for it
+    AccessLogFormat format = AccessLogFormat::text;
+    bool include_query_parameters = false;
+  } access_log;
 
   unsigned proxy_workers() const;        ///< 1..observe::kMaxWorkers
   std::string socket_path() const;       ///< run_dir/agent.sock

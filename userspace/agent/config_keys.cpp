@@ -132,6 +132,15 @@ std::vector<ConfigKey> make_keys() {
       "Captured ones go to the resolver that was asked.");
 
   add("log", "level", log_level(FIELD(log::Level, log.level)), "Lines below it are not written.");
+
+  add("access_log", "path", path_or_word(FIELD(std::string, access_log.path), 200, "stdout"),
+      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard output. "
+      "Empty: nothing is logged, whatever a service asks for.");
+  add("access_log", "enabled", boolean(FIELD(bool, access_log.enabled)),
+      "Whether requests to services without an `accessLogConfiguration` are logged too.");
+  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)), "Of those services' lines.");
+  add("access_log", "include_query_parameters", boolean(FIELD(bool, access_log.include_query_parameters)),
+      "Whether those services' paths are logged with their query, which may hold secrets.");
   return keys;
 }
 
@@ -153,6 +162,9 @@ const std::vector<ConfigTable>& config_tables() {
        "What the proxy's clients may use; [limits.md](limits.md) has what happens beyond, and what counts it."},
       {"dns", "Name resolution."},
       {"log", "The agent's log, on standard error."},
+      {"access_log",
+       "Requests and relayed connections, one a line; see [access-log.md](access-log.md). A service is logged if its "
+       "`accessLogConfiguration` asks for it, with the format given there."},
   };
   return tables;
 }

@@ -24,6 +24,8 @@ void put(wire::Service& out, const Service& service) {
   out.set_idle_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(service.idle_timeout.count(), 0)));
   out.set_per_request_timeout_ms(
       static_cast<std::uint64_t>(std::max<std::int64_t>(service.per_request_timeout.count(), 0)));
+  out.set_access_log(static_cast<std::uint32_t>(service.access_log.format));
+  out.set_access_log_query(service.access_log.query);
   out.mutable_endpoints()->Reserve(static_cast<int>(service.endpoints.size()));
   for (const Endpoint& endpoint : service.endpoints) {
     auto& e = *out.add_endpoints();
@@ -136,12 +138,31 @@ void encode_aliases(Parts& parts, const Snapshot* before, const Snapshot& after)
   }
 }
 
+void encode_clients(Parts& parts, const Snapshot* before, const Snapshot& after) {
+  static const decltype(Snapshot::clients) kNone;
+  const auto& old = before != nullptr ? before->clients : kNone;
+  for (const auto& [id, name] : after.clients) {
+    const auto it = old.find(id);
+    if (it != old.end() && it->second == name) continue;
+    auto& out = *parts.open().add_clients();
+    out.set_id(id.value);
+    out.set_name(name);
+    parts.added(out.ByteSizeLong());
+  }
+  for (const auto& [id, name] : old) {
+    if (after.clients.contains(id)) continue;
+    parts.open().add_removed_clients(id.value);
+    parts.added(4);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> encode_delta(const Snapshot* before, const Snapshot& after) {
   Parts parts(after.revision);
   encode_services(parts, before, after);
   encode_aliases(parts, before, after);
+  encode_clients(parts, before, after);
   return parts.finish();
 }
 

@@ -57,6 +57,7 @@ std::string encode_handover(const ProxySettings& settings, const Handover& hando
   encode(settings.limits, *out.mutable_limits());
   out.set_listeners(static_cast<std::uint32_t>(handover.listeners.size()));
   out.set_has_heartbeat(static_cast<bool>(handover.heartbeat));
+  out.set_has_access_log(static_cast<bool>(handover.access_log));
   return out.SerializeAsString();
 }
 
@@ -71,7 +72,7 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
     return refused(fmt::format("connect timeout {} ms, drain {} ms", in.connect_timeout_ms(), in.drain_ms()));
   }
   if (!is_sound(in.limits())) return refused("its limits are missing or not what they may be");
-  const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0);
+  const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0) + (in.has_access_log() ? 1 : 0);
   if (fds.size() != expected)
     return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
 
@@ -80,12 +81,14 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
   out.first.connect_timeout = std::chrono::milliseconds(in.connect_timeout_ms());
   out.first.drain = std::chrono::milliseconds(in.drain_ms());
   out.first.limits = decode(in.limits());
-  if (in.has_heartbeat()) {
-    out.second.heartbeat = std::move(fds.back());
+  const auto take_last = [&fds] {
+    Fd last = std::move(fds.back());
     fds.pop_back();
-  }
-  out.second.counters = std::move(fds.back());
-  fds.pop_back();
+    return last;
+  };
+  if (in.has_access_log()) out.second.access_log = take_last();
+  if (in.has_heartbeat()) out.second.heartbeat = take_last();
+  out.second.counters = take_last();
   out.second.listeners = std::move(fds);
   return out;
 }

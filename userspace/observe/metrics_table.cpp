@@ -39,6 +39,10 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
      "1 if the last canary dial was taken by the kernel part, otherwise 0."},
     {Metric::proxy_up, Kind::gauge, "causeway_proxy_up", "", "1 while the proxy runs and has acknowledged a snapshot."},
     {Metric::proxy_restarts_total, Kind::counter, "causeway_proxy_restarts_total", "", "Times the proxy was started again after it ended."},
+    {Metric::access_log_lines_total, Kind::counter, "causeway_access_log_lines_total", "",
+     "Lines of the access log, without those dropped for lack of a buffer."},
+    {Metric::access_log_dropped_total, Kind::counter, "causeway_access_log_dropped_total", "reason",
+     "Lines of the access log that were dropped: `buffer`, none was free because the output is slow; `output`, it took none."},
     {Metric::build_info, Kind::gauge, "causeway_build_info", "version", "Always 1; the version is in the label."},
 }};
 
@@ -67,7 +71,7 @@ std::string metrics_page() {
       "| `client` | the ECS service whose task dialled, or `host` for a process outside all tasks |\n"
       "| `path` | `proxy` or `kernel` |\n"
       "| `code` | `1xx` to `5xx`, or `none` |\n"
-      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other` |\n"
+      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of the access log `buffer`, `output` |\n"
       "| `limit` | `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` |\n"
       "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
       "| `sink` | `proxy`, `kernel`, `dns` |\n\n"

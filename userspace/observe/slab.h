@@ -56,6 +56,13 @@ struct Slot {
   Counter bounds_exceeded[static_cast<std::size_t>(Bound::count)];
 };
 
+/// What one worker counted beside any service.
+struct WorkerCounters {
+  Counter access_log_lines;
+  Counter access_log_dropped;    ///< lines for which no block was free
+  Counter access_log_unwritten;  ///< lines that the log's output did not take; the log's writer counts them
+};
+
 inline constexpr std::size_t kSlotsPerWorker = 1024;
 inline constexpr std::size_t kMaxWorkers = 16;
 
@@ -83,6 +90,8 @@ class Slab {
   /// The slot of (service, client) in a worker's region, taken if new. Never fails: when the region is full it is the
   /// region's overflow slot (service 0xffffffff). Only that worker's thread calls it.
   Slot& slot(std::size_t worker, ServiceId service, ClientId client);
+  WorkerCounters& worker(std::size_t worker);
+  const WorkerCounters& worker(std::size_t worker) const;
   /// Called by a proxy that starts: connections of the one before are gone.
   void reset_gauges();
   /// Every slot in use, of all workers. Any thread.

@@ -120,6 +120,19 @@ void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& sna
   if (has_other) expose(out, {"other", "other", "other"}, other);
 }
 
+void expose_access_log(Exposition& out, const Slab& slab) {
+  std::uint64_t lines = 0, no_buffer = 0, no_output = 0;
+  for (std::size_t worker = 0; worker < slab.workers(); ++worker) {
+    const auto& counters = slab.worker(worker);
+    lines += counters.access_log_lines.load(std::memory_order_relaxed);
+    no_buffer += counters.access_log_dropped.load(std::memory_order_relaxed);
+    no_output += counters.access_log_unwritten.load(std::memory_order_relaxed);
+  }
+  out.add(Metric::access_log_lines_total, {}, static_cast<double>(lines));
+  out.add(Metric::access_log_dropped_total, {{"reason", "buffer"}}, static_cast<double>(no_buffer));
+  out.add(Metric::access_log_dropped_total, {{"reason", "output"}}, static_cast<double>(no_output));
+}
+
 void expose_endpoints(Exposition& out, const Snapshot& snapshot) {
   for (const auto& [_, service] : snapshot.services) {
     std::map<Health, std::uint64_t> counts{{Health::healthy, 0}, {Health::unhealthy, 0}, {Health::starting, 0}, {Health::draining, 0}};

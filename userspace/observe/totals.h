@@ -45,6 +45,8 @@ inline constexpr std::size_t kMaxPairs = 1024;
 
 /// Adds requests, connections, bytes, retries and ejections. Services that `snapshot` lacks are left out.
 void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
+/// Adds the access log's lines, written and dropped.
+void expose_access_log(Exposition& out, const Slab& slab);
 /// Adds the endpoints by health, zeros included, so that a service without any is seen.
 void expose_endpoints(Exposition& out, const Snapshot& snapshot);
 

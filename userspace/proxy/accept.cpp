@@ -161,7 +161,8 @@ net::Task<> serve(Context& context, Fd socket) {
     co_return;
   }
   const Counted counted(slot);
-  Downstream down(context, std::move(socket), std::move(state), slot, alias->name);
+  Downstream down(context, std::move(socket), std::move(state), slot, ClientId(origin->client_id),
+                  alias->name);
   try {
     co_await run_session(down);
   } catch (const std::exception& failure) {

@@ -2,6 +2,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include "observe/log_writer.h"
 #include "proxy/session.h"
 
 namespace causeway::proxy {
@@ -31,8 +32,14 @@ void close_unusable(ServiceState& state) {
 }  // namespace
 
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
-                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may)
-    : loop(event_loop), settings(proxy_settings), origins(lookup), admission(who_may), worker_(worker), slab_(slab) {}
+                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may, observe::LogWriter& log_writer)
+    : loop(event_loop),
+      settings(proxy_settings),
+      origins(lookup),
+      admission(who_may),
+      access_log(log_writer.ring(worker), log_writer, slab.worker(worker)),
+      worker_(worker),
+      slab_(slab) {}
 
 Context::~Context() = default;
 
@@ -62,6 +69,14 @@ std::shared_ptr<ServiceState> Context::service(ServiceId id) {
   const auto* service = routes_ != nullptr ? routes_->service(id) : nullptr;
   if (service == nullptr) return nullptr;
   return services_.emplace(id, std::make_shared<ServiceState>(*service, clock, random)).first->second;
+}
+
+std::string_view Context::client_name(ClientId client) const {
+  if (client == kHostClient) return "host";
+  if (routes_ == nullptr) return "unknown";
+  const auto& names = routes_->snapshot().clients;
+  const auto it = names.find(client);
+  return it != names.end() ? std::string_view(it->second) : "unknown";
 }
 
 void Context::drain() {
@@ -102,6 +117,7 @@ Context::Relief Context::relieve() {
 void Context::sweep() {
   const auto now = clock.steady();
   for (auto& [id, state] : services_) state->pool.sweep(now);
+  access_log.tick();
 }
 
 }  // namespace causeway::proxy

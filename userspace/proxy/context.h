@@ -12,6 +12,7 @@
 #include "net/buffer.h"
 #include "net/event_loop.h"
 #include "net/splice.h"
+#include "observe/access_log.h"
 #include "observe/slab.h"
 #include "proxy/admission.h"
 #include "proxy/idle_pool.h"
@@ -41,7 +42,7 @@ using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base
 class Context {
  public:
   Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
-          const OriginLookup& origins, Admission& admission);
+          const OriginLookup& origins, Admission& admission, observe::LogWriter& log_writer);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -51,6 +52,8 @@ class Context {
   const Routes* routes() const { return routes_.get(); }
   /// Null if the snapshot lacks it.
   std::shared_ptr<ServiceState> service(ServiceId id);
+  /// As it stands in the access log.
+  std::string_view client_name(ClientId client) const;
   observe::Slot& slot(ServiceId service, ClientId client) { return slab_.slot(worker_, service, client); }
 
   /// Sessions end when they can: HTTP with the response in flight.
@@ -58,7 +61,7 @@ class Context {
   bool draining() const { return draining_; }
   /// Ends the waits of every connection now.
   void abort();
-  /// Once a second: idle upstream connections.
+  /// Once a second: idle upstream connections, lines of the access log.
   void sweep();
 
   enum class Relief : std::uint8_t { freed, soon, none };
@@ -75,6 +78,7 @@ class Context {
   net::BufferPool buffers;
   net::PipePool pipes;
   DownstreamList downstreams;
+  observe::AccessLog access_log;
   std::size_t connections = 0;  ///< clients' connections, also those not yet routed
   std::size_t refusals = 0;     ///< of them, those that are being told so
 

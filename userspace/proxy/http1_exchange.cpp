@@ -31,6 +31,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
       observe::bump(slot().retries);
     }
     target_ = {endpoint->id, endpoint->address};
+    record_.upstream = target_.address;
     upstream_ = state.pool.take(target_.id, target_.address);
     if (upstream_ != nullptr) {
       reused_ = true;
@@ -113,6 +114,7 @@ net::Task<> Http1Session::pump_body() {
     if (step.outcome == http::Outcome::bad) {
       reason_ = step.reason;
       ended_ = Ended::bad_request;
+      note(observe::Flag::client_protocol_error, reason_);
       upstream_->interrupt(boost::asio::error::operation_aborted);
       co_return;
     }
@@ -122,6 +124,7 @@ net::Task<> Http1Session::pump_body() {
     const error_code error = co_await upstream_->write_all({&bytes, 1}, &written);
     sent_ += written;
     observe::bump(slot().bytes_sent, written);
+    record_.bytes_received += step.consumed;
     body_in_.consume(step.consumed);
     touch();
     ok = !error;
@@ -148,6 +151,7 @@ net::Task<bool> Http1Session::read_body() {
   waiting_for_body_ = false;
   if (!error) co_return true;
   ended_ = error == boost::asio::error::eof ? Ended::request_cut : Ended::client_gone;
+  note(observe::Flag::client_gone, "the client ended the connection inside its request");
   upstream_->interrupt(boost::asio::error::operation_aborted);
   co_return false;
 }

@@ -40,11 +40,14 @@ net::Task<> Http1Session::run() {
     if (read == ReadHead::bad) {
       begin_request();
       note_bad_head();
+      record_.bytes_received = in().view().size();
+      note(verdict_.status == 408 ? observe::Flag::idle_timeout : observe::Flag::client_protocol_error, verdict_.reason);
       after = co_await answer(verdict_.status, verdict_.reason, true);
     } else {
       after = co_await serve_request();
     }
     count_request();
+    if (logged()) log_request();
     upstream_.reset();
     if (after == After::close) co_await linger();
     if (after == After::reset) client().reset();
@@ -113,6 +116,8 @@ void Http1Session::begin_request() {
   replayable_ = true;
   fresh_ = false;
   limit_ = SteadyTime::max();
+  record_ = {};
+  request_head_.clear();
   replay_.clear();
   tried_.clear();
   retries_ = 0;
@@ -125,25 +130,35 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
   const http::RequestHead& head = request_parser_.head();
   service().set.retry_budget().on_request();
   if (head.method == http::Method::connect) {
+    note(observe::Flag::client_protocol_error, "CONNECT");
     co_return co_await answer(501, "CONNECT is not for a service; the proxy is no forward proxy", true);
   }
   body_ = http::BodyReader(http::request_framing(head));
   const auto rest = in().view().substr(head.length);
   const http::BodyStep step = body_.read(rest);
-  if (step.outcome == http::Outcome::bad) co_return co_await answer(400, step.reason, true);
+  record_.bytes_received = head.length + step.consumed;
+  if (step.outcome == http::Outcome::bad) {
+    note(observe::Flag::client_protocol_error, step.reason);
+    co_return co_await answer(400, step.reason, true);
+  }
   body_start_ = rest.substr(0, step.consumed);
-  request_head_.clear();
   http::append_request_head(
       head, {.random = &context().random, .forwarded_proto = "http", .default_host = down_.alias_name}, request_head_);
 
   for (;;) {
     const Acquired acquired = co_await acquire();
-    if (acquired == Acquired::interrupted) co_return After::closed;
+    if (acquired == Acquired::interrupted) {
+      note_client_end(client().interrupted());
+      co_return After::closed;
+    }
     if (acquired == Acquired::no_endpoint) {
+      note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
-    if (acquired == Acquired::limited)
-      co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
+    if (acquired == Acquired::limited) {
+      note(observe::Flag::overflow, kHostLimit);
+      co_return co_await answer(503, kHostLimit, false);
+    }
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
@@ -154,6 +169,7 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
     }
     if (acquired == Acquired::exhausted || !wants_retry()) break;
   }
+  note_failure();
   co_return co_await answer_failure();
 }
 

@@ -59,6 +59,13 @@ class Http1Session final : public Session {
   void finish_request();
   std::string service_text() const;
 
+  // access_records.cpp
+  void log_request();
+  void keep_head();
+  void note_timeout();
+  void note_failure();
+  void note_cut(boost::system::error_code error);
+
   // http1_exchange.cpp: attempts, and the request's way
   enum class Acquired : std::uint8_t { ready, no_endpoint, exhausted, failed, limited, interrupted };
   net::Task<Acquired> acquire();
@@ -98,6 +105,7 @@ class Http1Session final : public Session {
 
   // The request in hand.
   std::string request_head_;     ///< as it is sent on
+  std::string kept_head_;        ///< as it came, once in() is a tunnel's
   std::string_view body_start_;  ///< what came of the body with the head, inside in()
   http::BodyReader body_;        ///< follows what is read from the client
   net::Buffer body_in_;          ///< the body's further bytes, and what follows it

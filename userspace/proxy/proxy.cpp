@@ -19,10 +19,16 @@ std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::
   };
 }
 
+bool is_logged(const Snapshot& snapshot) {
+  return std::any_of(snapshot.services.begin(), snapshot.services.end(),
+                     [](const auto& entry) { return entry.second->access_log.format != AccessLogFormat::off; });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings,
-                                             std::vector<Fd> listeners, Fd counters, const OriginLookup& origins) {
+                                             std::vector<Fd> listeners, Fd counters, const OriginLookup& origins,
+                                             Fd access_log) {
   auto slab = observe::Slab::open(std::move(counters));
   if (!slab) return slab.error();
   const std::size_t count = settings.workers;
@@ -34,10 +40,12 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   std::unique_ptr<Proxy> proxy(new Proxy(main, std::move(*slab)));
   proxy->admission_ =
       std::make_unique<Admission>(settings.limits, descriptor_limit(settings.limits.descriptors), count);
+  proxy->log_writer_ = std::make_unique<observe::LogWriter>(std::move(access_log), count, proxy->slab_);
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
-    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_, std::move(shares[w])));
+    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
+                                                       *proxy->log_writer_, std::move(shares[w])));
   }
   for (auto& worker : proxy->workers_) worker->start();
   return proxy;
@@ -47,6 +55,7 @@ Proxy::~Proxy() = default;
 
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
+  if (is_logged(*snapshot)) log_writer_->start();
   const auto routes = std::make_shared<const Routes>(std::move(snapshot));
   const auto one_done =
       after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });

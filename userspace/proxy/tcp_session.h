@@ -10,6 +10,7 @@ namespace causeway::proxy {
 class TcpSession final : public Session {
  public:
   explicit TcpSession(Downstream& downstream);
+  ~TcpSession() override;
 
   /// A balanced connect, tried on up to kMaxRetries further endpoints. False: none took it, or the client left.
   net::Task<bool> connect();
@@ -27,10 +28,14 @@ class TcpSession final : public Session {
   void on_endpoints_changed() override;
 
  private:
+  /// Notes why; false.
+  bool unconnected(upstream::Failure failure);
   void interrupt_upstream(boost::system::error_code reason) override;
 
   std::unique_ptr<net::Connection> upstream_;
   Target target_;
+  SteadyTime started_;
+  bool handed_over_ = false;  ///< the client turned out to speak HTTP
 };
 
 }  // namespace causeway::proxy

@@ -18,8 +18,8 @@ constexpr auto kAbortTime = 500ms;
 }  // namespace
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-               Admission& admission, std::vector<Fd> listeners)
-    : context_(loop_, index, settings, slab, origins, admission),
+               Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners)
+    : context_(loop_, index, settings, slab, origins, admission, log_writer),
       is_first_(index == 0),
       sweep_timer_(
           loop_.wheel, [](void* self) { static_cast<Worker*>(self)->sweep(); }, this),

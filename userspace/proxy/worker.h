@@ -17,9 +17,9 @@ namespace causeway::proxy {
 /// All members: any one thread, but not two at once. Callbacks run on the worker's thread.
 class Worker {
  public:
-  /// `slab`, `origins` and `admission` outlive it.
+  /// `slab`, `origins`, `admission` and `log_writer` outlive it.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-         Admission& admission, std::vector<Fd> listeners);
+         Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;

@@ -43,6 +43,9 @@ TEST(Delta, SendsOnlyWhatChangedAndKeepsThePointersOfTheRest) {
   second->services.erase(ServiceId(4));
   second->aliases.erase(second->aliases.begin() + 3);
   second->aliases[0].service = ServiceId(2);
+  second->clients.erase(ClientId(5));
+  second->clients[ClientId(6)] = "renamed";
+  second->clients[ClientId(60)] = "new";
 
   Applier applier;
   const auto before = apply_all(applier, encode_delta(nullptr, *first));
@@ -93,6 +96,7 @@ TEST(Applier, RefusesWhatCannotBe) {
   };
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_id(0); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_protocol(99); }));
+  EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_access_log(3); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_idle_timeout_ms(~0ull); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->mutable_endpoints(0)->set_ip("short"); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->mutable_endpoints(0)->set_port(0); }));

@@ -31,11 +31,12 @@ ino_t inode(const Fd& fd) {
   return info.st_ino;
 }
 
-Handover handover(std::size_t listeners, bool heartbeat = true) {
+Handover handover(std::size_t listeners, bool whole = true) {
   Handover out;
   for (std::size_t i = 0; i < listeners; ++i) out.listeners.push_back(memory_file());
   out.counters = memory_file();
-  if (heartbeat) out.heartbeat = memory_file();
+  if (whole) out.heartbeat = memory_file();
+  if (whole) out.access_log = memory_file();
   return out;
 }
 
@@ -86,10 +87,11 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(inode(got->second.listeners[i]), inode(sent.listeners[i]));
   EXPECT_EQ(inode(got->second.counters), inode(sent.counters));
   EXPECT_EQ(inode(got->second.heartbeat), inode(sent.heartbeat));
+  EXPECT_EQ(inode(got->second.access_log), inode(sent.access_log));
   EXPECT_NE(::fcntl(got->second.counters.get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST(HandoverTest, WorksWithoutAHeartbeat) {
+TEST(HandoverTest, WorksWithoutHeartbeatAndAccessLog) {
   auto got = decode_handover(encode_handover({}, handover(2, false)), [] {
     std::vector<Fd> fds;
     for (int i = 0; i < 3; ++i) fds.push_back(memory_file());
@@ -97,6 +99,7 @@ TEST(HandoverTest, WorksWithoutAHeartbeat) {
   }());
   ASSERT_TRUE(got);
   EXPECT_FALSE(got->second.heartbeat);
+  EXPECT_FALSE(got->second.access_log);
   EXPECT_EQ(got->second.listeners.size(), 2u);
 }
 

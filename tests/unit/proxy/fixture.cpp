@@ -56,7 +56,8 @@ void ProxyTest::start(unsigned workers) {
   main_ = std::thread([this] { io_.run(); });
   on_main([&] {
     auto made =
-        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_);
+        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_,
+                      std::move(log_control_));
     ASSERT_TRUE(made) << made.error().message();
     proxy_ = std::move(*made);
   });
@@ -78,6 +79,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   service->protocol = setup.protocol;
   service->idle_timeout = setup.idle_timeout;
   service->per_request_timeout = setup.per_request_timeout;
+  service->access_log = setup.access_log;
   for (const auto& [address, health] : endpoints) {
     auto it = std::find(known_.begin(), known_.end(), address);
     if (it == known_.end()) it = known_.insert(known_.end(), address);
@@ -91,6 +93,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->revision = Revision(++revision_);
   snapshot->services[ServiceId(1)] = service;
+  snapshot->clients[ClientId(7)] = "web";
   Alias alias;
   alias.name = "user-svc";
   alias.vip4 = IpAddress::v4(0x7fff0001);

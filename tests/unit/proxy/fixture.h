@@ -48,6 +48,7 @@ class ProxyTest : public ::testing::Test {
     AppProtocol protocol = AppProtocol::http;
     std::chrono::milliseconds idle_timeout{0};
     std::chrono::milliseconds per_request_timeout{0};
+    AccessLogSettings access_log{};
   };
   /// Publishes and waits until every worker acts on it. Endpoints keep their number while their address stays.
   void publish(const std::vector<SocketAddress>& endpoints, const Setup& setup);
@@ -73,6 +74,7 @@ class ProxyTest : public ::testing::Test {
   FixedOrigin origins_;
   Setup setup_;
   feed::ProxySettings settings_;
+  Fd log_control_;  ///< handed over by start()
   SocketAddress address_;
   std::unique_ptr<Proxy> proxy_;
 
