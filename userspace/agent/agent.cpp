@@ -70,6 +70,8 @@ control::Settings control_settings(const Config& config) {
   settings.alias_v4 = config.addresses.alias_v4;
   settings.alias_v6 = config.addresses.alias_v6;
   settings.task_v4 = config.addresses.task_v4;
+  settings.default_settings = config.defaults;
+  settings.service_settings = config.services;
   return settings;
 }
 
@@ -180,7 +182,6 @@ Result<void> Agent::State::start_control() {
 
   SupervisorOptions options;
   options.tasks_cgroup = layout.tasks;
-  options.drain = config.proxy.drain;
   options.is_listening = kernel::is_listening;
   supervisor = std::make_unique<TaskSupervisor>(context.get_executor(), *controller, std::move(options));
   return {};
@@ -232,7 +233,6 @@ Result<void> Agent::State::start_proxy() {
   options.cgroup = layout.proxy;
   options.log_level = config.log.level;
   options.settings.workers = config.proxy_workers();
-  options.settings.connect_timeout = config.proxy.connect_timeout;
   options.settings.drain = config.proxy.drain;
   options.counters = slab->fd();
   options.heartbeat = plane->heartbeat_fd();

@@ -3,6 +3,7 @@
 // that knows names, types, ranges and texts; docs/configuration.md is made from it.
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "model/settings_table.h"
 
 namespace causeway::agent {
 
@@ -50,7 +52,6 @@ struct Config {
   struct Proxy {
     unsigned workers = 0;  ///< 0: min(4, cores); see proxy_workers()
     std::string user;      ///< "": causeway-proxy where that account exists, otherwise nobody; see account.h
-    std::chrono::milliseconds connect_timeout{5000};
     std::chrono::seconds drain{20};
   } proxy;
 
@@ -62,6 +63,10 @@ struct Config {
   struct Log {
     log::Level level = log::Level::info;
   } log;
+
+  /// Settings of services, where the API does not give them: docs/settings.md.
+  SettingValues defaults;
+  std::map<std::string, SettingValues> services;  ///< by "namespace/discovery-name", lower case
 
   unsigned proxy_workers() const;        ///< 1..observe::kMaxWorkers
   std::string socket_path() const;       ///< run_dir/agent.sock

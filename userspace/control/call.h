@@ -9,6 +9,7 @@
 #include "base/ip.h"
 #include "base/random.h"
 #include "control/state.h"
+#include "model/settings_table.h"
 #include "store/store.h"
 
 namespace causeway::control {
@@ -30,6 +31,8 @@ struct Settings {
   std::string region = "us-east-1";
   std::string account = "000000000000";
   IpPrefix alias_v4, alias_v6, task_v4;
+  SettingValues default_settings;                         ///< [defaults] of the configuration
+  std::map<std::string, SettingValues> service_settings;  ///< [service."…"], by setting_scope()
 };
 
 /// Names of next_number(): one counter a kind of number in the data path.

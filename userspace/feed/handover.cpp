@@ -19,7 +19,6 @@ constexpr std::uint64_t kMaxDurationMs = 24ull * 3600 * 1000;
 std::string encode_handover(const ProxySettings& settings, const Handover& handover) {
   wire::Handover out;
   out.set_workers(settings.workers);
-  out.set_connect_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(settings.connect_timeout.count(), 0)));
   out.set_drain_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(settings.drain.count(), 0)));
   out.set_listeners(static_cast<std::uint32_t>(handover.listeners.size()));
   out.set_has_heartbeat(static_cast<bool>(handover.heartbeat));
@@ -33,16 +32,13 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
     return refused("it is not a message of this feed");
   }
   if (in.workers() == 0 || in.workers() > kMaxWorkers) return refused(fmt::format("{} workers", in.workers()));
-  if (in.connect_timeout_ms() == 0 || in.connect_timeout_ms() > kMaxDurationMs || in.drain_ms() > kMaxDurationMs) {
-    return refused(fmt::format("connect timeout {} ms, drain {} ms", in.connect_timeout_ms(), in.drain_ms()));
-  }
+  if (in.drain_ms() > kMaxDurationMs) return refused(fmt::format("drain {} ms", in.drain_ms()));
   const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0);
   if (fds.size() != expected)
     return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
 
   std::pair<ProxySettings, Handover> out;
   out.first.workers = in.workers();
-  out.first.connect_timeout = std::chrono::milliseconds(in.connect_timeout_ms());
   out.first.drain = std::chrono::milliseconds(in.drain_ms());
   if (in.has_heartbeat()) {
     out.second.heartbeat = std::move(fds.back());

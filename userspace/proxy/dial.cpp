@@ -72,10 +72,10 @@ std::uint64_t microseconds_since(SteadyTime start) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(passed.count(), 0));
 }
 
-net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
+net::Task<Dialled> dial(net::Connector& connector, std::shared_ptr<ServiceState> service,
                         observe::Slot& slot, Target target, SteadyTime limit) {
   const auto start = std::chrono::steady_clock::now();
-  std::chrono::nanoseconds timeout = context.settings.connect_timeout;
+  std::chrono::nanoseconds timeout = service->service().settings.connect_timeout;
   if (limit != SteadyTime::max())
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);

@@ -29,7 +29,7 @@ struct Dialled {
 };
 
 /// Connects to a picked endpoint; counts into `slot` and reports every end but `connected` to the service's set.
-net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
+net::Task<Dialled> dial(net::Connector& connector, std::shared_ptr<ServiceState> service,
                         observe::Slot& slot, Target target, SteadyTime limit);
 
 void count_failure(observe::Slot& slot, upstream::Failure failure);

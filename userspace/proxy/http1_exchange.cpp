@@ -37,7 +37,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
     }
   }
   set_waits({.limit = limit_, .watch_client = true});
-  Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, limit_);
+  Dialled dialled = co_await dial(connector_, down_.service, slot(), target_, limit_);
   switch (dialled.end) {
     case DialEnd::connected:
       break;
@@ -90,11 +90,11 @@ net::Task<bool> Http1Session::send_request() {
 /// The response must be complete within the per-request timeout from when the whole request came (as Envoy counts it):
 /// a slow upload does not use it up.
 void Http1Session::bound_exchange(bool request_complete) {
-  const Service& s = service().service();
+  const ServiceSettings& s = service().service().settings;
   if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
     limit_ = (body_start_.empty() && replay_.empty() ? started_ : now()) + s.per_request_timeout;
   }
-  set_waits({.limit = limit_, .idle = s.idle_timeout, .watch_client = true});
+  set_waits({.limit = limit_, .idle = s.http_idle_timeout, .watch_client = true});
 }
 
 /// Beside respond(): a server may answer before it has read the whole body.

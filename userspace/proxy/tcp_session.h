@@ -27,6 +27,7 @@ class TcpSession final : public Session {
   void on_endpoints_changed() override;
 
  private:
+  std::chrono::milliseconds idle_timeout() const;
   void interrupt_upstream(boost::system::error_code reason) override;
 
   std::unique_ptr<net::Connection> upstream_;
