@@ -40,6 +40,7 @@ class Host:
             "paths": {"data_dir": str(self.directory / "data"), "run_dir": str(self.directory / "run"), "pin_root": self.pin_root},
             "cgroup": {"subtree": f"{self.sandbox.name}/causeway", "attach": self.sandbox.cgroup},
             "proxy": {"workers": 2, "drain_seconds": 5},
+            "defaults": {"drain_timeout": "5s"},
         }
         for table, keys in (settings or {}).items():
             tables.setdefault(table, {}).update(keys)

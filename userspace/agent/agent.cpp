@@ -73,6 +73,8 @@ control::Settings control_settings(const Config& config) {
   settings.task_v4 = config.addresses.task_v4;
   settings.access_log_allowed = !config.access_log.path.empty();
   if (config.access_log.enabled) settings.access_log = {config.access_log.format, config.access_log.include_query_parameters};
+  settings.default_settings = config.defaults;
+  settings.service_settings = config.services;
   return settings;
 }
 
@@ -184,7 +186,6 @@ Result<void> Agent::State::start_control() {
 
   SupervisorOptions options;
   options.tasks_cgroup = layout.tasks;
-  options.drain = config.proxy.drain;
   options.is_listening = kernel::is_listening;
   supervisor = std::make_unique<TaskSupervisor>(context.get_executor(), *controller, std::move(options));
   return {};
@@ -236,7 +237,6 @@ Result<void> Agent::State::start_proxy() {
   options.cgroup = layout.proxy;
   options.log_level = config.log.level;
   options.settings.workers = config.proxy_workers();
-  options.settings.connect_timeout = config.proxy.connect_timeout;
   options.settings.drain = config.proxy.drain;
   options.settings.limits = config.limits;
   options.counters = slab->fd();

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "agent/config_keys.h"
-#include "agent/nearest.h"
+#include "agent/config_settings.h"
 #include "base/fd.h"
+#include "base/nearest.h"
 #include "base/result.h"
 
 namespace causeway::agent {
@@ -29,6 +30,7 @@ class Reader {
   void read(const toml::table& root) {
     for (const auto& [name, value] : root) {
       const unsigned line = name.source().begin.line;
+      if (read_service_settings(name.str(), value)) continue;
       const auto known = std::find_if(config_tables().begin(), config_tables().end(),
                                       [&n = name](const ConfigTable& table) { return table.name == n.str(); });
       if (known == config_tables().end()) {
@@ -50,6 +52,22 @@ class Reader {
   void problem(unsigned line, std::string text) { out_.problems.push_back({file_, line, std::move(text)}); }
 
  private:
+  /// False: it is none of the two tables of services' settings.
+  bool read_service_settings(std::string_view name, const toml::node& value) {
+    if (name != "defaults" && name != "service") return false;
+    const auto* table = value.as_table();
+    if (table == nullptr) {
+      problem(value.source().begin.line,
+              fmt::format("{0} must be a table, written as [{0}{1}], not {2}", name,
+                          name == "service" ? ".\"NAMESPACE/DISCOVERY-NAME\"" : "", describe(value)));
+      return true;
+    }
+    const auto tell = [this](unsigned line, std::string text) { problem(line, std::move(text)); };
+    if (name == "defaults") read_settings("defaults", *table, out_.config.defaults, tell);
+    if (name == "service") read_service_tables(*table, out_.config.services, tell);
+    return true;
+  }
+
   void read_table(std::string_view table_name, const toml::table& table) {
     for (const auto& [name, value] : table) {
       const unsigned line = name.source().begin.line;
@@ -70,9 +88,12 @@ class Reader {
       for (const ConfigKey& key : config_keys()) {
         if (key.name == name) return fmt::format("unknown key \"{}\": it belongs into the table [{}]", name, key.table);
       }
+      if (find_setting(name) != nullptr)
+        return fmt::format("unknown key \"{}\": it belongs into the table [defaults]", name);
     }
     std::vector<std::string> tables;
     for (const ConfigTable& table : config_tables()) tables.emplace_back(table.name);
+    tables.insert(tables.end(), {"defaults", "service"});
     const auto near = nearest(name, tables);
     if (near) return fmt::format("unknown table [{}]; did you mean [{}]?", name, *near);
     return fmt::format("unknown table [{}]; the tables are: {}", name, join(tables, ", "));
@@ -88,6 +109,7 @@ class Reader {
     for (const ConfigKey& key : config_keys()) {
       if (key.name == name) return fmt::format("{}; did you mean {}?", asked, key.full_name());
     }
+    if (find_setting(name) != nullptr) return fmt::format("{}; did you mean defaults.{}?", asked, name);
     return fmt::format("{}; the keys of [{}] are: {}", asked, table, join(here, ", "));
   }
 
@@ -275,6 +297,7 @@ std::string configuration_page() {
       page += fmt::format("| `{}` | `{}` | {} | {} |\n", key.name, key.show(defaults), key.expects, key.text);
     }
   }
+  page += settings_section();
   page += "\n## A file with every key at its default\n\n```toml\n";
   for (const ConfigTable& table : config_tables()) {
     page += fmt::format("{}[{}]\n", table.name == config_tables().front().name ? "" : "\n", table.name);
@@ -282,7 +305,7 @@ std::string configuration_page() {
       if (key.table == table.name) page += fmt::format("{} = {}\n", key.name, key.show(defaults));
     }
   }
-  return page + "```\n";
+  return page + default_settings_toml() + "```\n";
 }
 
 }  // namespace causeway::agent

@@ -3,6 +3,7 @@
 // that knows names, types, ranges and texts; docs/configuration.md is made from it.
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "feed/limits.h"
+#include "model/settings_table.h"
 #include "model/snapshot.h"
 
 namespace causeway::agent {
@@ -52,7 +54,6 @@ struct Config {
   struct Proxy {
     unsigned workers = 0;  ///< 0: min(4, cores); see proxy_workers()
     std::string user;      ///< "": causeway-proxy where that account exists, otherwise nobody; see account.h
-    std::chrono::milliseconds connect_timeout{5000};
     std::chrono::seconds drain{20};
   } proxy;
 
@@ -73,6 +74,9 @@ struct Config {
     AccessLogFormat format = AccessLogFormat::text;
     bool include_query_parameters = false;
   } access_log;
+  /// Settings of services, where the API does not give them: docs/settings.md.
+  SettingValues defaults;
+  std::map<std::string, SettingValues> services;  ///< by "namespace/discovery-name", lower case
 
   unsigned proxy_workers() const;        ///< 1..observe::kMaxWorkers
   std::string socket_path() const;       ///< run_dir/agent.sock

@@ -95,16 +95,12 @@ std::vector<ConfigKey> make_keys() {
       word(FIELD(std::string, proxy.user), "an account's name of at most 32 characters, or its number",
            kAccountAlphabet, 0, 32),
       "The account that the proxy runs as. Empty: `causeway-proxy` where it exists, otherwise `nobody`. Never root.");
-  add("proxy", "connect_timeout_ms",
-      integer(
-          1, 600000, [](Config& c, std::uint64_t v) { c.proxy.connect_timeout = std::chrono::milliseconds(v); },
-          [](Config& c) { return static_cast<std::uint64_t>(c.proxy.connect_timeout.count()); }),
-      "How long a connection to an endpoint may take until another endpoint is tried.");
   add("proxy", "drain_seconds",
       integer(
           0, 3600, [](Config& c, std::uint64_t v) { c.proxy.drain = std::chrono::seconds(v); },
           [](Config& c) { return static_cast<std::uint64_t>(c.proxy.drain.count()); }),
-      "How long connections of an endpoint that leaves, and of an agent that stops, may go on at most.");
+      "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its service, "
+      "[settings.md](settings.md).");
 
   using feed::ProxyLimits;
   add("limits", "header_bytes", number<&ProxyLimits::header_bytes>(1024, 65536),

@@ -6,7 +6,8 @@
 #include <boost/json/array.hpp>
 #include <fmt/core.h>
 
-#include "agent/nearest.h"
+#include "agent/settings_view.h"
+#include "base/nearest.h"
 #include "model/names.h"
 
 namespace causeway::agent {
@@ -69,8 +70,14 @@ Result<Client> client_of(const control::State& state, const Snapshot& snapshot, 
 /// One explanation while it is written.
 class Explanation {
  public:
-  Explanation(const Snapshot& snapshot, const ExplainQuestion& question, Client client)
-      : snapshot_(snapshot), question_(question), name_(normal(question.name)), client_(std::move(client)) {}
+  Explanation(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question, Client client,
+              const control::Settings& host)
+      : state_(state),
+        snapshot_(snapshot),
+        question_(question),
+        name_(normal(question.name)),
+        client_(std::move(client)),
+        host_(host) {}
 
   json::object run() {
     out_["name"] = name_;
@@ -102,13 +109,16 @@ class Explanation {
   void not_found(const std::vector<const AliasName*>& hidden);
   void alias(const IpAddress& vip, const std::string& as);
   void service(const Alias& alias);
+  void settings(const Service& service);
   void endpoints(const Service& service);
   std::vector<std::string> known_names() const;
 
+  const control::State& state_;
   const Snapshot& snapshot_;
   const ExplainQuestion& question_;
   std::string name_;
   Client client_;
+  const control::Settings& host_;
   json::object out_;
   json::array steps_;
 };
@@ -318,7 +328,26 @@ void Explanation::service(const Alias& alias) {
   }
   out_["path"] = json::object{{"kind", "proxy"}, {"protocol", protocol}};
   step("path", true, "through the proxy; " + how);
+  settings(service);
   endpoints(service);
+}
+
+/// Those that somebody has set; the others are what docs/settings.md says.
+void Explanation::settings(const Service& service) {
+  const auto found = std::find_if(state_.services.begin(), state_.services.end(),
+                                  [&](const auto& each) { return each.second.number == service.id; });
+  if (found == state_.services.end()) return;
+  const auto view = settings_view(state_, host_, found->second);
+  json::array list;
+  for (const auto& value : view.at("settings").as_array()) {
+    const auto& one = value.as_object();
+    if (!one.at("set").as_bool()) continue;
+    const auto part = [&one](const char* name) { return std::string(one.at(name).as_string()); };
+    step("setting", true,
+         fmt::format("{} is {}, by {} (default {})", part("key"), part("value"), part("source"), part("default")));
+    list.push_back(one);
+  }
+  out_["settings"] = std::move(list);
 }
 
 void Explanation::endpoints(const Service& service) {
@@ -413,10 +442,11 @@ Result<ExplainQuestion> parse_target(std::string_view target) {
   return question;
 }
 
-Result<json::object> explain(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question) {
+Result<json::object> explain(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question,
+                             const control::Settings& host) {
   auto client = client_of(state, snapshot, question.from);
   if (!client) return client.error();
-  return Explanation(snapshot, question, std::move(*client)).run();
+  return Explanation(state, snapshot, question, std::move(*client), host).run();
 }
 
 }  // namespace causeway::agent

@@ -7,7 +7,7 @@
 #include <boost/json/object.hpp>
 
 #include "base/result.h"
-#include "control/state.h"
+#include "control/call.h"
 #include "model/snapshot.h"
 
 namespace causeway::agent {
@@ -21,8 +21,8 @@ struct ExplainQuestion {
 /// Splits NAME, NAME:PORT, ADDRESS:PORT and [IPv6]:PORT. The Error says what is wrong with it.
 Result<ExplainQuestion> parse_target(std::string_view target);
 
-/// The answer as docs/local-api.md describes it. An Error where `from` names no ECS service.
+/// The answer as docs/local-api.md describes it; `host`: the settings of the configuration. An Error where `from` names no ECS service.
 Result<boost::json::object> explain(const control::State& state, const Snapshot& snapshot,
-                                    const ExplainQuestion& question);
+                                    const ExplainQuestion& question, const control::Settings& host = {});
 
 }  // namespace causeway::agent

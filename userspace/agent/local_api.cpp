@@ -8,7 +8,9 @@
 
 #include "agent/explain.h"
 #include "agent/local_api_views.h"
-#include "agent/nearest.h"
+#include "agent/settings_view.h"
+#include "base/nearest.h"
+#include "control/service_settings.h"
 
 namespace causeway::agent {
 namespace {
@@ -29,12 +31,14 @@ Response refuse(unsigned status, std::string_view message) {
   return answer(status, {{"error", message}});
 }
 
-/// A string member of 1 to 255 bytes, or nothing.
-std::optional<std::string> text_member(const json::object& object, std::string_view name) {
+constexpr std::size_t kMaxScope = 1024 + 1 + 127;  // NAMESPACE/DISCOVERY-NAME: Cloud Map's longest names
+
+/// A string member of 1 to `most` bytes, or nothing.
+std::optional<std::string> text_member(const json::object& object, std::string_view name, std::size_t most = 255) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr || !value->is_string()) return std::nullopt;
   const json::string& text = value->get_string();
-  if (text.empty() || text.size() > 255) return std::nullopt;
+  if (text.empty() || text.size() > most) return std::nullopt;
   return std::string(text);
 }
 
@@ -45,6 +49,34 @@ std::optional<json::object> parse_object(const std::string& body) {
   const json::value value = json::parse(body, error, {}, options);
   if (error || !value.is_object()) return std::nullopt;
   return value.get_object();
+}
+
+struct SettingsChange {
+  std::string service;
+  std::map<std::string, std::string> set;
+  std::vector<std::string> remove;
+};
+
+std::optional<SettingsChange> parse_settings_change(const std::string& text) {
+  const auto body = parse_object(text);
+  const auto service = body ? text_member(*body, "service", kMaxScope) : std::nullopt;
+  if (!service) return std::nullopt;
+  SettingsChange change{*service, {}, {}};
+  if (const json::value* set = body->if_contains("set")) {
+    if (!set->is_object()) return std::nullopt;
+    for (const auto& [key, value] : set->get_object()) {
+      if (!value.is_string()) return std::nullopt;
+      change.set[std::string(key)] = std::string(value.get_string());
+    }
+  }
+  if (const json::value* remove = body->if_contains("remove")) {
+    if (!remove->is_array()) return std::nullopt;
+    for (const json::value& key : remove->get_array()) {
+      if (!key.is_string()) return std::nullopt;
+      change.remove.emplace_back(key.get_string());
+    }
+  }
+  return change;
 }
 
 class LocalApi {
@@ -64,8 +96,10 @@ class LocalApi {
     if (path.starts_with("/v1/tasks/") && path.ends_with("/stop")) {
       return request.method == "POST" ? stop_task(request) : refuse(405, "POST only");
     }
-    return request.method == "GET" ? read(request, path)
-                                   : refuse(405, "GET only, but for POST /v1/tasks and /v1/tasks/ID/stop");
+    if (path == "/v1/settings" && request.method == "POST") return change_settings(request);
+    return request.method == "GET"
+               ? read(request, path)
+               : refuse(405, "GET only, but for POST /v1/tasks, /v1/tasks/ID/stop and /v1/settings");
   }
 
   Response read(const Request& request, std::string_view path) {
@@ -77,7 +111,28 @@ class LocalApi {
     if (path == "/v1/tasks") return answer(200, tasks_view(state));
     if (path == "/v1/env") return answer(200, env_view(s_.config, s_.credentials));
     if (path == "/v1/explain") return explain_dial(request, *snapshot);
+    if (path == "/v1/settings") return show_settings(request.query("service"));
     return refuse(404, fmt::format("there is no {}; see docs/local-api.md", path.substr(0, 128)));
+  }
+
+  Response show_settings(const std::string& scope) const {
+    const control::State& state = s_.controller.state();
+    const auto* service = control::find_scoped_service(state, scope);
+    if (service == nullptr)
+      return refuse(404, fmt::format("{}: {}", scope.substr(0, 200), control::no_such_service(state, scope)));
+    return answer(200, settings_view(state, s_.controller.settings(), *service));
+  }
+
+  Response change_settings(const Request& request) {
+    const auto change = parse_settings_change(request.body);
+    if (!change) {
+      return refuse(400, R"(the body must be {"service": "NAMESPACE/DISCOVERY-NAME", "set": {"KEY": "VALUE"}, )"
+                         R"("remove": ["KEY"]})");
+    }
+    const auto done = s_.controller.change([&](control::Call& call) {
+      return control::change_settings(call, change->service, change->set, change->remove);
+    });
+    return done ? show_settings(change->service) : refuse(409, done.error().message());
   }
 
   Response explain_dial(const Request& request, const Snapshot& snapshot) {
@@ -87,7 +142,7 @@ class LocalApi {
     auto question = parse_target(target);
     if (!question) return refuse(400, question.error().message());
     question->from = request.query("from");
-    const auto explained = explain(s_.controller.state(), snapshot, *question);
+    const auto explained = explain(s_.controller.state(), snapshot, *question, s_.controller.settings());
     return explained ? answer(200, *explained) : refuse(404, explained.error().message());
   }
 

@@ -32,8 +32,19 @@ void TaskSupervisor::State::begin_stop(const std::string& id) {
     return;  // recheck() comes back
   }
   entry.phase = Phase::draining;
-  entry.drain_until = std::chrono::steady_clock::now() + options.drain;
+  entry.drain_until = std::chrono::steady_clock::now() + options.drain.value_or(drain_timeout(id));
   drain_look(id);
+}
+
+std::chrono::milliseconds TaskSupervisor::State::drain_timeout(const std::string& id) const {
+  std::chrono::milliseconds longest{0};
+  for (const auto& [number, service] : controller.snapshot()->services) {
+    const auto& endpoints = service->endpoints;
+    const bool stands_in =
+        std::any_of(endpoints.begin(), endpoints.end(), [&](const Endpoint& each) { return each.instance_id.starts_with(id); });
+    if (stands_in) longest = std::max(longest, service->settings.drain_timeout);
+  }
+  return longest;
 }
 
 bool TaskSupervisor::State::connected(const TaskRecord& task) const {

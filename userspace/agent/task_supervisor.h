@@ -18,7 +18,8 @@ namespace causeway::agent {
 
 struct SupervisorOptions {
   std::string tasks_cgroup;                 ///< absolute path of SUBTREE/tasks
-  std::chrono::milliseconds drain{20000};   ///< at most, between deregistration and SIGTERM
+  /// At most, between deregistration and SIGTERM. Empty: the longest drain_timeout of the task's services.
+  std::optional<std::chrono::milliseconds> drain;
   std::chrono::milliseconds recheck{2000};  ///< how often listening ports are looked at without an event
   std::function<Result<bool>(const SocketAddress&)> is_listening;  ///< kernel::is_listening
   /// Established connections to that address and port; the drain ends early at 0. Default: sock_diag.

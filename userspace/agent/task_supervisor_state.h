@@ -54,6 +54,7 @@ struct TaskSupervisor::State : std::enable_shared_from_this<State> {
   void check_port(const TaskRecord& task, std::uint16_t port);
   // Stopping
   void begin_stop(const std::string& id);
+  std::chrono::milliseconds drain_timeout(const std::string& id) const;
   void drain_look(const std::string& id);
   bool connected(const TaskRecord& task) const;
   void terminate(const std::string& id);

@@ -37,7 +37,8 @@ struct Options {
   bool json = false;
   bool all_tasks = false;
   bool force = false;
-  std::string target;  // explain
+  std::string target;  // explain, set
+  std::vector<std::string> assignments;
   std::string from;
   std::string cluster, service, user;  // run
   std::vector<std::string> environment;
@@ -97,6 +98,31 @@ class Command {
     if (question->port) target += fmt::format("&port={}", *question->port);
     if (!options_.from.empty()) target += "&from=" + url_encode(options_.from);
     return show(target, [](const json::object& answer) { return explain_text(answer, wants_colour()); });
+  }
+
+  /// NAMESPACE/DISCOVERY-NAME, and KEY=VALUE or KEY= each.
+  int set() const {
+    json::object put;
+    json::array remove;
+    std::vector<std::string> keys;
+    for (const std::string& assignment : options_.assignments) {
+      const std::size_t equals = assignment.find('=');
+      if (equals == std::string::npos || equals == 0)
+        return fail(fmt::format("set {}: give KEY=VALUE, or KEY= to remove it", assignment));
+      keys.push_back(assignment.substr(0, equals));
+      if (equals + 1 == assignment.size())
+        remove.emplace_back(keys.back());
+      else
+        put[keys.back()] = assignment.substr(equals + 1);
+    }
+    const auto text = [&keys](const json::object& answer) { return settings_text(answer, keys, wants_colour()); };
+    if (keys.empty()) return show("/v1/settings?service=" + url_encode(options_.target), text);
+    const auto answer = Client(socket_).post("/v1/settings", {{"service", options_.target},
+                                                              {"set", std::move(put)},
+                                                              {"remove", std::move(remove)}});
+    if (!answer) return fail(answer.error().message());
+    print(options_.json ? json::serialize(*answer) + "\n" : text(*answer));
+    return 0;
   }
 
   int doctor() const {
@@ -183,6 +209,9 @@ int run_command_line(int argc, char** argv) {
   CLI::App* explain = app.add_subcommand("explain", "What a dial of a name would meet, step by step");
   explain->add_option("target", options.target, "NAME[:PORT]")->required();
   explain->add_option("--from", options.from, "Dialled by a task of CLUSTER/SERVICE (default: by the host)");
+  CLI::App* set = app.add_subcommand("set", "Shows a service's settings, or changes some of them");
+  set->add_option("service", options.target, "NAMESPACE/DISCOVERY-NAME")->required();
+  set->add_option("settings", options.assignments, "KEY=VALUE, or KEY= to remove it (docs/settings.md)");
   CLI::App* doctor = app.add_subcommand("doctor", "Whether this host gives what the agent needs");
   CLI::App* env = app.add_subcommand("env", "Shell commands that set AWS clients up: eval \"$(causeway env)\"");
   CLI::App* run = app.add_subcommand("run", "Runs a program as a task of an ECS service");
@@ -208,6 +237,7 @@ int run_command_line(int argc, char** argv) {
   if (endpoints->parsed()) return command.endpoints();
   if (tasks->parsed()) return command.tasks();
   if (explain->parsed()) return command.explain();
+  if (set->parsed()) return command.set();
   if (doctor->parsed()) return command.doctor();
   if (env->parsed()) return command.env();
   if (run->parsed()) return command.run(std::move(program));

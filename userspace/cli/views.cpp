@@ -1,5 +1,6 @@
 #include "cli/views.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <boost/json/array.hpp>
@@ -235,6 +236,20 @@ std::string explain_text(const json::object& explanation, bool colour) {
   }
   if (!table.empty()) out += "\n" + table.render(colour);
   return out;
+}
+
+std::string settings_text(const json::object& settings, const std::vector<std::string>& only, bool colour) {
+  Table table({{"SETTING"}, {"VALUE"}, {"DEFAULT"}, {"SET BY"}});
+  for (const json::object* setting : list(settings, "settings")) {
+    const std::string key = text(*setting, "key");
+    if (!only.empty() && std::find(only.begin(), only.end(), key) == only.end()) continue;
+    const bool set = flag(*setting, "set");
+    table.add({key,
+               {text(*setting, "value"), set ? Tone::good : Tone::plain},
+               text(*setting, "default"),
+               set ? text(*setting, "source") : "-"});
+  }
+  return table.render(colour);
 }
 
 std::string shell_quote(std::string_view text) {

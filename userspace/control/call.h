@@ -9,6 +9,7 @@
 #include "base/ip.h"
 #include "base/random.h"
 #include "control/state.h"
+#include "model/settings_table.h"
 #include "model/snapshot.h"
 #include "store/store.h"
 
@@ -33,6 +34,8 @@ struct Settings {
   IpPrefix alias_v4, alias_v6, task_v4;
   bool access_log_allowed = true;  ///< false: nothing is logged, whatever a service asks for
   AccessLogSettings access_log;    ///< of services without an accessLogConfiguration
+  SettingValues default_settings;                         ///< [defaults] of the configuration
+  std::map<std::string, SettingValues> service_settings;  ///< [service."…"], by setting_scope()
 };
 
 /// Names of next_number(): one counter a kind of number in the data path.

@@ -8,14 +8,11 @@
 #include "control/controller.h"
 #include "control/ecs_find.h"
 #include "control/ecs_registry.h"
+#include "control/service_settings.h"
 #include "control/vips.h"
 
 namespace causeway::control {
 namespace {
-
-constexpr std::chrono::minutes kHttpIdle{5};
-constexpr std::chrono::hours kTcpIdle{1};
-constexpr std::chrono::seconds kPerRequest{15};
 
 const Instances kNoInstances;
 
@@ -31,17 +28,6 @@ AppProtocol protocol_of(const ConnectEntry* entry) {
   if (entry == nullptr || entry->port.app_protocol.empty()) return AppProtocol::detect;
   if (entry->port.app_protocol == "http") return AppProtocol::http;
   return entry->port.app_protocol == "grpc" ? AppProtocol::grpc : AppProtocol::http2;
-}
-
-void set_timeouts(Service& service, const ConnectEntry* entry) {
-  // Of a connection whose protocol is still to be recognised the idle time is TCP's: a database's connection must not
-  // end after five minutes because it could have been HTTP.
-  service.idle_timeout = service.protocol == AppProtocol::detect ? std::chrono::milliseconds(kTcpIdle) : kHttpIdle;
-  service.per_request_timeout = kPerRequest;
-  if (entry == nullptr) return;
-  if (entry->idle_timeout_seconds) service.idle_timeout = std::chrono::seconds(*entry->idle_timeout_seconds);
-  if (entry->per_request_timeout_seconds)
-    service.per_request_timeout = std::chrono::seconds(*entry->per_request_timeout_seconds);
 }
 
 AccessLogSettings access_log_of(const ConnectEntry* entry, const Settings& settings) {
@@ -92,14 +78,6 @@ class Compiler {
     return by_service;
   }
 
-  static std::string discovery_service(const Connected& connected, const ConnectEntry& entry) {
-    for (const auto& resource : connected.service->service_connect_resources) {
-      if (text_of(resource.as_object(), "discoveryName") != entry.discovery_name) continue;
-      return service_id_of(text_of(resource.as_object(), "discoveryArn"));
-    }
-    return {};
-  }
-
   void add_services() {
     const auto by_service = entries();
     for (const auto& [id, record] : state_.services) {
@@ -126,7 +104,7 @@ class Compiler {
     service.namespace_name = space.name;
     service.discovery_name = record.name;
     service.protocol = protocol_of(entry);
-    set_timeouts(service, entry);
+    service.settings = resolve_settings(settings_, space, record, entry).values;
     service.access_log = access_log_of(entry, settings_);
     out_->services[record.number] =
         shared(std::move(service), record.number, previous_ ? &previous_->services : nullptr);

@@ -29,6 +29,7 @@ class Controller {
   Result<Revision> change(const std::function<Result<void>(Call&)>& fill);
 
   const State& state() const { return state_; }
+  const Settings& settings() const { return settings_; }
   SnapshotPtr snapshot() const { return snapshot_; }
   /// Called after revisions that changed what the data path sees, before the call that made them returns (the newest of
   /// several); the snapshot is complete. A callback may itself run calls and changes.

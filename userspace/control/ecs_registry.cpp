@@ -64,6 +64,14 @@ InstanceRecord make_instance(const Call& call, const TaskRecord& task, const Tas
 
 }  // namespace
 
+std::string discovery_service(const Connected& connected, const ConnectEntry& entry) {
+  for (const auto& resource : connected.service->service_connect_resources) {
+    if (text_of(resource.as_object(), "discoveryName") != entry.discovery_name) continue;
+    return service_id_of(text_of(resource.as_object(), "discoveryArn"));
+  }
+  return {};
+}
+
 std::string service_id_of(std::string_view arn) {
   const auto slash = arn.rfind('/');
   return slash == std::string_view::npos ? std::string() : std::string(arn.substr(slash + 1));

@@ -50,6 +50,8 @@ class RegistryEdits {
 
 /// "srv-…" of a registryArn or discoveryArn.
 std::string service_id_of(std::string_view arn);
+/// The id of the Cloud Map service that an entry is found under, or "".
+std::string discovery_service(const Connected& connected, const ConnectEntry& entry);
 /// The Cloud Map services in which the tasks of `service` stand.
 std::set<std::string> registries_of(const EcsServiceRecord& service);
 

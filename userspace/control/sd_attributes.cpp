@@ -1,16 +1,16 @@
 #include <fmt/core.h>
 
 #include "control/sd_common.h"
+#include "control/service_settings.h"
 
 namespace causeway::control::sd {
 namespace {
 
-constexpr std::int64_t kAttributesAService = 30;
-
+constexpr std::int64_t kMost = kAttributesAService;
 constexpr Shape kKey{.min = 1, .max = 255};
 constexpr Shape kValue{.max = 1024};
-constexpr Shape kMap{.kind = Shape::Kind::map, .min = 1, .max = kAttributesAService, .key = &kKey, .element = &kValue};
-constexpr Shape kKeys{.kind = Shape::Kind::list, .min = 1, .max = kAttributesAService, .element = &kKey};
+constexpr Shape kMap{.kind = Shape::Kind::map, .min = 1, .max = kMost, .key = &kKey, .element = &kValue};
+constexpr Shape kKeys{.kind = Shape::Kind::list, .min = 1, .max = kMost, .element = &kKey};
 constexpr Member kGetAttributesMembers[] = {{"ServiceId", &kArn, true}};
 constexpr Shape kGetAttributes = structure(kGetAttributesMembers);
 constexpr Member kUpdateAttributesMembers[] = {{"ServiceId", &kArn, true}, {"Attributes", &kMap, true}};
@@ -34,8 +34,10 @@ ApiResult update_attributes(Call& call, const json::object& input) {
   const auto id = text(input, "ServiceId");
   const auto* service = find_service(call.state, id);
   if (service == nullptr) return service_not_found(id);
+  const auto given = text_map(input, "Attributes");
+  if (const auto wrong = misfit_attributes(given); !wrong.empty()) return invalid_input(wrong);
   auto changed = *service;
-  for (const auto& [key, value] : text_map(input, "Attributes")) changed.attributes[key] = value;
+  for (const auto& [key, value] : given) changed.attributes[key] = value;
   if (changed.attributes.size() > kAttributesAService) {
     return fail(400, "ServiceAttributesLimitExceededException",
                 fmt::format("A service has at most {} attributes, this would make {}; delete some first",

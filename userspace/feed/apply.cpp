@@ -6,11 +6,10 @@
 
 #include "feed/codec.h"
 #include "feed/feed.pb.h"
+#include "model/settings_table.h"
 
 namespace causeway::feed {
 namespace {
-
-constexpr std::uint64_t kMaxTimeoutMs = 366ull * 24 * 3600 * 1000;
 
 Error malformed(std::string_view subject, std::string_view cause) {
   return make_error("apply feed", subject, cause);
@@ -57,11 +56,14 @@ Result<std::shared_ptr<const Service>> get_service(const wire::Service& in) {
     return malformed(subject, fmt::format("unknown protocol {}", in.protocol()));
   }
   out->protocol = static_cast<AppProtocol>(in.protocol());
-  if (in.idle_timeout_ms() > kMaxTimeoutMs || in.per_request_timeout_ms() > kMaxTimeoutMs) {
-    return malformed(subject, "a timeout is longer than a year");
+  for (const auto& s : in.settings()) {
+    const Setting* setting = find_setting(s.key());
+    if (setting == nullptr) continue;  // of a newer agent
+    if (!fits(*setting, s.value())) {
+      return malformed(subject, fmt::format("setting {} is {}", setting->name, s.value()));
+    }
+    setting->set(out->settings, s.value());
   }
-  out->idle_timeout = std::chrono::milliseconds(in.idle_timeout_ms());
-  out->per_request_timeout = std::chrono::milliseconds(in.per_request_timeout_ms());
   if (in.access_log() > static_cast<std::uint32_t>(AccessLogFormat::json)) {
     return malformed(subject, fmt::format("unknown access log format {}", in.access_log()));
   }

@@ -4,6 +4,7 @@
 #include "feed/codec.h"
 #include "feed/feed.pb.h"
 #include "feed/frame.h"
+#include "model/settings_table.h"
 
 namespace causeway::feed {
 namespace {
@@ -21,9 +22,11 @@ void put(wire::Service& out, const Service& service) {
   out.set_namespace_name(service.namespace_name);
   out.set_discovery_name(service.discovery_name);
   out.set_protocol(static_cast<std::uint32_t>(service.protocol));
-  out.set_idle_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(service.idle_timeout.count(), 0)));
-  out.set_per_request_timeout_ms(
-      static_cast<std::uint64_t>(std::max<std::int64_t>(service.per_request_timeout.count(), 0)));
+  for (const Setting& setting : settings_table()) {
+    auto& s = *out.add_settings();
+    s.set_key(static_cast<std::uint32_t>(setting.key));
+    s.set_value(setting.get(service.settings));
+  }
   out.set_access_log(static_cast<std::uint32_t>(service.access_log.format));
   out.set_access_log_query(service.access_log.query);
   out.mutable_endpoints()->Reserve(static_cast<int>(service.endpoints.size()));

@@ -22,7 +22,6 @@ namespace causeway::feed {
 /// What a proxy gets at its start, beside the first snapshot.
 struct ProxySettings {
   unsigned workers = 2;
-  std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds drain{20000};
   ProxyLimits limits;
 };

@@ -52,7 +52,6 @@ ProxyLimits decode(const wire::Limits& in) {
 std::string encode_handover(const ProxySettings& settings, const Handover& handover) {
   wire::Handover out;
   out.set_workers(settings.workers);
-  out.set_connect_timeout_ms(wire_ms(settings.connect_timeout));
   out.set_drain_ms(wire_ms(settings.drain));
   encode(settings.limits, *out.mutable_limits());
   out.set_listeners(static_cast<std::uint32_t>(handover.listeners.size()));
@@ -68,9 +67,7 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
     return refused("it is not a message of this feed");
   }
   if (in.workers() == 0 || in.workers() > kMaxWorkers) return refused(fmt::format("{} workers", in.workers()));
-  if (in.connect_timeout_ms() == 0 || in.connect_timeout_ms() > kMaxDurationMs || in.drain_ms() > kMaxDurationMs) {
-    return refused(fmt::format("connect timeout {} ms, drain {} ms", in.connect_timeout_ms(), in.drain_ms()));
-  }
+  if (in.drain_ms() > kMaxDurationMs) return refused(fmt::format("drain {} ms", in.drain_ms()));
   if (!is_sound(in.limits())) return refused("its limits are missing or not what they may be");
   const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0) + (in.has_access_log() ? 1 : 0);
   if (fds.size() != expected)
@@ -78,7 +75,6 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
 
   std::pair<ProxySettings, Handover> out;
   out.first.workers = in.workers();
-  out.first.connect_timeout = std::chrono::milliseconds(in.connect_timeout_ms());
   out.first.drain = std::chrono::milliseconds(in.drain_ms());
   out.first.limits = decode(in.limits());
   const auto take_last = [&fds] {

@@ -4,7 +4,6 @@
 // The control plane compiles one Snapshot a revision and hands `shared_ptr<const Snapshot>` to every sink (proxy feed,
 // BPF maps, DNS). Services are shared between snapshots: an unchanged service keeps its pointer, so a sink finds what
 // changed by comparing pointers.
-#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "base/ip.h"
 #include "model/ids.h"
+#include "model/settings.h"
 
 namespace causeway {
 
@@ -55,10 +55,9 @@ struct Service {
   std::string namespace_name;
   std::string discovery_name;
   AppProtocol protocol = AppProtocol::detect;
-  std::chrono::milliseconds idle_timeout{0};         ///< 0: off. Compiled default: 5 min HTTP, 1 h TCP
-  std::chrono::milliseconds per_request_timeout{0};  ///< 0: off. Compiled default: 15 s HTTP
+  ServiceSettings settings;
   AccessLogSettings access_log;
-  std::vector<Endpoint> endpoints;                   ///< ordered by id; draining ones stay until they are gone
+  std::vector<Endpoint> endpoints;  ///< ordered by id; draining ones stay until they are gone
   bool operator==(const Service&) const = default;
 };
 

@@ -75,7 +75,7 @@ std::uint64_t microseconds_since(SteadyTime start) {
 net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
                         observe::Slot& slot, Target target, SteadyTime limit) {
   const auto start = std::chrono::steady_clock::now();
-  std::chrono::nanoseconds timeout = context.settings.connect_timeout;
+  std::chrono::nanoseconds timeout = service->service().settings.connect_timeout;
   if (limit != SteadyTime::max())
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);

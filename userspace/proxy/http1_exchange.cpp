@@ -93,11 +93,11 @@ net::Task<bool> Http1Session::send_request() {
 /// The response must be complete within the per-request timeout from when the whole request came (as Envoy counts it):
 /// a slow upload does not use it up.
 void Http1Session::bound_exchange(bool request_complete) {
-  const Service& s = service().service();
+  const ServiceSettings& s = service().service().settings;
   if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
     limit_ = (body_start_.empty() && replay_.empty() ? started_ : now()) + s.per_request_timeout;
   }
-  std::chrono::nanoseconds idle = s.idle_timeout;
+  std::chrono::nanoseconds idle = s.http_idle_timeout;
   const std::chrono::nanoseconds body_idle = context().settings.limits.body_idle;
   if (!request_complete && body_idle.count() > 0) idle = idle.count() > 0 ? std::min(idle, body_idle) : body_idle;
   set_waits({.limit = limit_, .idle = idle, .watch_client = true});

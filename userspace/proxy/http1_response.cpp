@@ -278,7 +278,7 @@ net::Task<> Http1Session::tunnel() {
   tunnelling_ = true;
   ended_ = Ended::answered;
   after_ = After::closed;
-  set_waits({.idle = service().service().idle_timeout});
+  set_waits({.idle = service().service().settings.http_idle_timeout});
   on_endpoints_changed();
   const net::Pump there{client(), *upstream_, in(), this, [](void* self, std::size_t bytes) {
                           auto& session = *static_cast<Http1Session*>(self);

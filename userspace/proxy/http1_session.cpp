@@ -72,7 +72,7 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
       if (context().draining()) {
         set_waits({.limit = now() + kDrainedRequest});
       } else {
-        set_waits({.idle = service().service().idle_timeout});
+        set_waits({.idle = service().service().settings.http_idle_timeout});
       }
     }
     const error_code waited = co_await wait_for_client();
@@ -277,7 +277,7 @@ void Http1Session::on_endpoints_changed() {
   // A tunnel lasts; requests in flight finish on their own.
   if (!tunnelling_ || waits().limit != SteadyTime::max() || service().set.find(target_.id) != nullptr) return;
   Waits ending = waits();
-  ending.limit = now() + context().settings.drain;
+  ending.limit = now() + service().service().settings.drain_timeout;
   set_waits(ending);
 }
 

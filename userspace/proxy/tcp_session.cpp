@@ -13,6 +13,13 @@ using boost::system::error_code;
 
 TcpSession::TcpSession(Downstream& downstream) : Session(downstream), started_(now()) {}
 
+/// HTTP/2 and gRPC are HTTP, though they are relayed.
+std::chrono::milliseconds TcpSession::idle_timeout() const {
+  const Service& s = service().service();
+  const bool http = s.protocol == AppProtocol::http2 || s.protocol == AppProtocol::grpc;
+  return http ? s.settings.http_idle_timeout : s.settings.idle_timeout;
+}
+
 net::Task<bool> TcpSession::connect() {
   ServiceState& state = service();
   std::vector<EndpointId> tried;
@@ -63,7 +70,7 @@ net::Task<> watch(net::Connection& watched, net::Connection& other, TcpSession::
 }  // namespace
 
 net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
-  set_waits({.idle = service().service().idle_timeout});
+  set_waits({.idle = idle_timeout()});
   Speaker first = Speaker::nobody;
   auto from_client = watch(client(), *upstream_, Speaker::client, first);
   auto from_server = watch(*upstream_, client(), Speaker::server, first);
@@ -82,7 +89,7 @@ void TcpSession::give_to_pool() {
 }
 
 net::Task<> TcpSession::run() {
-  set_waits({.idle = service().service().idle_timeout});
+  set_waits({.idle = idle_timeout()});
   on_endpoints_changed();  // the endpoint may have left while the connect waited
   net::Buffer back_buffer(context().buffers);
   const net::Pump there{client(), *upstream_, in(), this, [](void* self, std::size_t bytes) {
@@ -111,7 +118,7 @@ void TcpSession::on_endpoints_changed() {
   if (upstream_ == nullptr || waits().limit != SteadyTime::max()) return;
   if (service().set.find(target_.id) != nullptr) return;
   Waits ending = waits();
-  ending.limit = now() + context().settings.drain;
+  ending.limit = now() + service().service().settings.drain_timeout;
   set_waits(ending);
 }
 

@@ -30,6 +30,7 @@ class TcpSession final : public Session {
  private:
   /// Notes why; false.
   bool unconnected(upstream::Failure failure);
+  std::chrono::milliseconds idle_timeout() const;
   void interrupt_upstream(boost::system::error_code reason) override;
 
   std::unique_ptr<net::Connection> upstream_;

@@ -70,7 +70,7 @@ def get(connection, path="/", host="x", more=b""):
 class FaultTest(HostTest):
     """One host; its namespace is described, and each test describes services of its own."""
 
-    settings = {"proxy": {"connect_timeout_ms": 1000}}
+    settings = {"defaults": {"connect_timeout": "1s"}}
 
     @classmethod
     def describe(cls):

@@ -78,7 +78,6 @@ account = "123456789012"
 [proxy]
 workers = 3
 user = "www-data"
-connect_timeout_ms = 250
 drain_seconds = 0
 [limits]
 header_bytes = 8192
@@ -98,6 +97,15 @@ path = "stdout"
 enabled = true
 format = "json"
 include_query_parameters = true
+[defaults]
+connect_timeout = "250ms"
+max_connections = 100
+ejection = false
+[service."MyApp.local/user-service"]
+retry_budget = 10
+idle_timeout = "off"
+[service."a/b/c"]
+retries = "0"
 )",
                                            "f.toml");
   ASSERT_THAT(loaded.problems, IsEmpty()) << loaded.problems.front().message();
@@ -118,7 +126,6 @@ include_query_parameters = true
   EXPECT_EQ(c.aws.account, "123456789012");
   EXPECT_EQ(c.proxy_workers(), 3U);
   EXPECT_EQ(c.proxy.user, "www-data");
-  EXPECT_EQ(c.proxy.connect_timeout, std::chrono::milliseconds(250));
   EXPECT_EQ(c.proxy.drain, std::chrono::seconds(0));
   EXPECT_EQ(c.limits, (feed::ProxyLimits{.header_bytes = 8192,
                                          .header_fields = 40,
@@ -136,6 +143,12 @@ include_query_parameters = true
   EXPECT_TRUE(c.access_log.enabled);
   EXPECT_EQ(c.access_log.format, AccessLogFormat::json);
   EXPECT_TRUE(c.access_log.include_query_parameters);
+  EXPECT_EQ(c.defaults, (SettingValues{{SettingKey::connect_timeout, 250},
+                                       {SettingKey::max_connections, 100},
+                                       {SettingKey::ejection, 0}}));
+  EXPECT_EQ(c.services.at("myapp.local/user-service"),
+            (SettingValues{{SettingKey::retry_budget, 10}, {SettingKey::idle_timeout, 0}}));
+  EXPECT_EQ(c.services.at("a/b/c"), (SettingValues{{SettingKey::retries, 0}}));
 }
 
 struct Bad {
@@ -181,6 +194,23 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"[cgroup]\nsubtree = \"../x\"\n",
             "f.toml:2: cgroup.subtree must be a relative path of at most 128 bytes without \"..\", not the string "
             "\"../x\""},
+        Bad{"[defaults]\nmax_conections = 5\n",
+            "f.toml:2: defaults: unknown setting \"max_conections\"; did you mean max_connections?"},
+        Bad{"[defaults]\nconnect_timeout = 5\n",
+            "f.toml:2: defaults.connect_timeout must be a duration from 1ms to 10m, such as 5s or 250ms, not the "
+            "integer 5"},
+        Bad{"[proxy]\nconnect_timeout = \"5s\"\n",
+            "f.toml:2: unknown key proxy.connect_timeout; did you mean defaults.connect_timeout?"},
+        Bad{"max_connections = 5\n",
+            "f.toml:1: unknown key \"max_connections\": it belongs into the table [defaults]"},
+        Bad{"[service.users]\nretries = 5\n",
+            "f.toml:1: service.\"users\": a service's table is written as [service.\"NAMESPACE/DISCOVERY-NAME\"]"},
+        Bad{"[service.\"myapp.local/users\"]\nretries = 11\n",
+            "f.toml:2: service.\"myapp.local/users\".retries must be a number from 0 to 10, not the integer 11"},
+        Bad{"[service]\nretries = 1\n",
+            "f.toml:2: service.\"retries\": a service's table is written as [service.\"NAMESPACE/DISCOVERY-NAME\"]"},
+        Bad{"service = 1\n",
+            "f.toml:1: service must be a table, written as [service.\"NAMESPACE/DISCOVERY-NAME\"], not the integer 1"},
         Bad{"[aws]\naccount = \"12345\"\n",
             "f.toml:2: aws.account must be a string of 12 digits, not the string \"12345\""},
         Bad{"[dns]\ncapture = 1\n", "f.toml:2: dns.capture must be true or false, not the integer 1"},
@@ -279,11 +309,14 @@ TEST(ConfigKeys, PageIsWhatTheTableMakes) {
 
 TEST(ConfigKeys, TheFileOfDefaultsOnThePageIsValid) {
   const std::string page = configuration_page();
-  const std::size_t from = page.find("```toml\n") + 8;
+  const std::size_t from = page.find("```toml\n", page.find("## A file with every key")) + 8;
   const std::string text = page.substr(from, page.rfind("```") - from);
   const LoadedConfig loaded = parse_config(text, "page");
   EXPECT_THAT(loaded.problems, IsEmpty()) << loaded.problems.front().message();
   EXPECT_EQ(loaded.config.listen.api, Config{}.listen.api);
+  ServiceSettings settings;
+  for (const auto& [key, value] : loaded.config.defaults) setting(key).set(settings, value);
+  EXPECT_EQ(settings, ServiceSettings{});
 }
 
 }  // namespace

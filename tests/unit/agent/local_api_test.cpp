@@ -138,6 +138,48 @@ TEST_F(LocalApiTest, ExplainAnswersAndRefuses) {
   EXPECT_EQ(ask("GET", "/v1/explain?name=user-svc&from=production/none").status, 404U);
 }
 
+TEST_F(LocalApiTest, SettingsAreChangedAndShown) {
+  const auto change = [this](const std::string& put, const std::string& remove) {
+    return ask("POST", "/v1/settings",
+               R"({"service": "myapp.local/Users", "set": {)" + put + R"(}, "remove": [)" + remove + "]}");
+  };
+  const auto value = [](const json::object& body, std::string_view key) {
+    for (const auto& each : body.at("settings").as_array()) {
+      if (each.at("key").as_string() == key)
+        return std::string(each.at("value").as_string()) + ", " + std::string(each.at("source").as_string());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(value(ask("GET", "/v1/settings?service=myapp.local%2Fusers").body, "retries"), "2, the built-in default");
+  const auto changed = change(R"("retries": "0", "connect_timeout": "1500ms")", "");
+  ASSERT_EQ(changed.status, 200U);
+  EXPECT_EQ(value(changed.body, "retries"), "0, the service attribute causeway:retries");
+  const auto explained = ask("GET", "/v1/explain?name=user-svc&port=80").body;
+  EXPECT_EQ(explained.at("settings").as_array().size(), 2U);
+  EXPECT_THAT(json::serialize(explained.at("steps")),
+              HasSubstr("connect_timeout is 1500ms, by the service attribute causeway:connect_timeout (default 5s)"));
+
+  const auto before = world_.state().revision();
+  EXPECT_THAT(change(R"("retries": "1", "retrys": "1")", "").error(), HasSubstr("did you mean retries?"));
+  EXPECT_THAT(change(R"("retries": "1", "ejection": "maybe")", "").error(), HasSubstr("it takes on or off"));
+  EXPECT_THAT(change("", R"("retrys")").error(), HasSubstr("did you mean retries?"));
+  EXPECT_EQ(world_.state().revision(), before) << "a change is made whole or not at all";
+  EXPECT_EQ(change("", R"("retries", "ejection")").status, 200U);
+  EXPECT_EQ(ask("GET", "/v1/explain?name=user-svc&port=80").body.at("settings").as_array().size(), 1U);
+}
+
+TEST_F(LocalApiTest, MalformedSettingsAreRefused) {
+  for (const char* body : {"", "{}", R"({"service": 5})", R"({"service": "a/b", "set": []})",
+                           R"({"service": "a/b", "set": {"retries": 5}})", R"({"service": "a/b", "remove": {}})",
+                           R"({"service": "a/b", "remove": [1]})"}) {
+    EXPECT_EQ(ask("POST", "/v1/settings", body).status, 400U) << body;
+  }
+  EXPECT_THAT(ask("POST", "/v1/settings", R"({"service": "myapp.local/user"})").error(),
+              HasSubstr("did you mean myapp.local/users?"));
+  EXPECT_EQ(ask("GET", "/v1/settings?service=users").status, 404U);
+  EXPECT_EQ(ask("GET", "/v1/settings").status, 404U);
+}
+
 TEST_F(LocalApiTest, UnknownPathsAndMethods) {
   EXPECT_EQ(ask("GET", "/v1/nothing").status, 404U);
   EXPECT_EQ(ask("DELETE", "/v1/status").status, 405U);

@@ -114,6 +114,19 @@ TEST(Views, Explain) {
             "i         127.254.0.1:3000  starting  no                 nothing listens\n");
 }
 
+TEST(Views, Settings) {
+  const auto settings = parse(R"({"settings": [
+      {"key": "retries", "value": "3", "default": "2", "set": true, "source": "the service attribute causeway:retries"},
+      {"key": "ejection", "value": "on", "default": "on", "set": false, "source": "the built-in default"}]})");
+  EXPECT_EQ(settings_text(settings, {}, false),
+            "SETTING   VALUE  DEFAULT  SET BY\n"
+            "retries   3      2        the service attribute causeway:retries\n"
+            "ejection  on     on       -\n");
+  EXPECT_EQ(settings_text(settings, {"ejection"}, false),
+            "SETTING   VALUE  DEFAULT  SET BY\n"
+            "ejection  on     on       -\n");
+}
+
 TEST(Views, AnswersOfAnotherVersionDoNotBreak) {
   for (const char* text : {"{}", R"({"services": 5, "endpoints": {}, "tasks": [1, {}], "steps": "x", "proxy": []})"}) {
     const auto object = parse(text);

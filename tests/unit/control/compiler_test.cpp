@@ -36,20 +36,21 @@ TEST(Compiler, ProtocolsAndTimeouts) {
   struct Case {
     const char* name;
     AppProtocol protocol;
-    std::chrono::seconds idle, per_request;
+    std::chrono::seconds idle, http_idle, per_request;
   };
   using std::chrono::seconds;
-  const Case cases[] = {{"a", AppProtocol::http, seconds(300), seconds(15)},
-                        {"b", AppProtocol::detect, seconds(3600), seconds(15)},
-                        {"d", AppProtocol::http2, seconds(0), seconds(0)},
-                        {"e", AppProtocol::grpc, seconds(7), seconds(9)},
-                        {"g", AppProtocol::detect, seconds(3600), seconds(60)}};
+  const Case cases[] = {{"a", AppProtocol::http, seconds(3600), seconds(300), seconds(15)},
+                        {"b", AppProtocol::detect, seconds(3600), seconds(300), seconds(15)},
+                        {"d", AppProtocol::http2, seconds(0), seconds(0), seconds(0)},
+                        {"e", AppProtocol::grpc, seconds(7), seconds(7), seconds(9)},
+                        {"g", AppProtocol::detect, seconds(3600), seconds(300), seconds(60)}};
   const auto snapshot = world.compile();
   for (const auto& c : cases) {
     const auto service = world.find(snapshot, c.name);
     EXPECT_EQ(c.protocol, service->protocol) << c.name;
-    EXPECT_EQ(c.idle, service->idle_timeout) << c.name;
-    EXPECT_EQ(c.per_request, service->per_request_timeout) << c.name;
+    EXPECT_EQ(c.idle, service->settings.idle_timeout) << c.name;
+    EXPECT_EQ(c.http_idle, service->settings.http_idle_timeout) << c.name;
+    EXPECT_EQ(c.per_request, service->settings.per_request_timeout) << c.name;
     EXPECT_EQ(c.name, service->discovery_name);
   }
 }

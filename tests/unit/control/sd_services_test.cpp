@@ -134,10 +134,10 @@ TEST_F(SdServices, AreDeletedWhenEmptyAndUnused) {
 TEST_F(SdServices, CarryAttributesAndTags) {
   const auto web = make_service(dns_, "web");
   const auto by_id = "{'ServiceId':'" + web + "'";
-  ok("UpdateServiceAttributes", by_id + ",'Attributes':{'causeway:path':'kernel','a':'b'}}");
+  ok("UpdateServiceAttributes", by_id + ",'Attributes':{'causeway:retries':'3','a':'b'}}");
   ok("UpdateServiceAttributes", by_id + ",'Attributes':{'a':'c'}}");
   EXPECT_EQ(json::serialize(ok("GetServiceAttributes", by_id + "}").at("ServiceAttributes").at("Attributes")),
-            quoted("{'a':'c','causeway:path':'kernel'}"));
+            quoted("{'a':'c','causeway:retries':'3'}"));
   ok("DeleteServiceAttributes", by_id + ",'Attributes':['a','absent']}");
   EXPECT_EQ(ok("GetServiceAttributes", by_id + "}").at("ServiceAttributes").at("Attributes").as_object().size(), 1u);
   std::string many;

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "feed/feed.pb.h"
 #include "feed/frame.h"
+#include "model/settings_table.h"
 #include "support.h"
 
 namespace causeway::feed {
@@ -26,6 +27,31 @@ TEST(Delta, CarriesAWholeSnapshotTheFirstTime) {
   const auto got = apply_all(applier, encode_delta(nullptr, *sent));
   ASSERT_NE(got, nullptr);
   test::expect_same(*sent, *got);
+}
+
+TEST(Delta, CarriesEverySetting) {
+  for (const Setting& row : settings_table()) {
+    auto changed = std::make_shared<Service>(*test::service(1));
+    row.set(changed->settings, row.get({}) == row.max ? row.min : row.max);
+    auto sent = test::snapshot(1, 1);
+    sent->services[ServiceId(1)] = changed;
+    Applier applier;
+    const auto got = apply_all(applier, encode_delta(nullptr, *sent));
+    EXPECT_EQ(got->services.at(ServiceId(1))->settings, changed->settings) << row.name;
+  }
+}
+
+TEST(Delta, ASettingOfANewerAgentIsPassedOver) {
+  auto messages = encode_delta(nullptr, *test::snapshot(1, 1));
+  wire::ToProxy message;
+  ASSERT_TRUE(message.ParseFromString(messages[0]));
+  auto& setting = *message.mutable_delta()->mutable_services(0)->add_settings();
+  setting.set_key(4'000'000'000);
+  setting.set_value(~0ull);
+  Applier applier;
+  const auto got = apply_all(applier, {message.SerializeAsString()});
+  ASSERT_NE(got, nullptr);
+  EXPECT_EQ(got->services.at(ServiceId(1))->settings, test::service(1)->settings);
 }
 
 TEST(Delta, CarriesAnEmptySnapshot) {
@@ -97,7 +123,11 @@ TEST(Applier, RefusesWhatCannotBe) {
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_id(0); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_protocol(99); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_access_log(3); }));
-  EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_idle_timeout_ms(~0ull); }));
+  EXPECT_TRUE(refused([](auto& d) {
+    auto& setting = *d.mutable_services(0)->add_settings();
+    setting.set_key(static_cast<std::uint32_t>(SettingKey::idle_timeout));
+    setting.set_value(~0ull);
+  }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->mutable_endpoints(0)->set_ip("short"); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->mutable_endpoints(0)->set_port(0); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->mutable_endpoints(0)->set_port(65536); }));

@@ -66,7 +66,6 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   const auto sent = handover(6);
   ProxySettings settings;
   settings.workers = 3;
-  settings.connect_timeout = 1234ms;
   settings.drain = 4321ms;
   settings.limits = {.header_bytes = 2048,
                      .header_fields = 7,
@@ -80,7 +79,6 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   auto got = Receiver::receive_handover(theirs.get(), 1s);
   ASSERT_TRUE(got) << got.error().message();
   EXPECT_EQ(got->first.workers, 3u);
-  EXPECT_EQ(got->first.connect_timeout, 1234ms);
   EXPECT_EQ(got->first.drain, 4321ms);
   EXPECT_EQ(got->first.limits, settings.limits);
   ASSERT_EQ(got->second.listeners.size(), 6u);

@@ -38,8 +38,8 @@ inline std::shared_ptr<const Service> service(std::uint32_t id, std::size_t endp
   out->namespace_name = "myapp.local";
   out->discovery_name = "service-" + std::to_string(id);
   out->protocol = AppProtocol::http;
-  out->idle_timeout = std::chrono::minutes(5);
-  out->per_request_timeout = std::chrono::seconds(15);
+  out->settings.idle_timeout = std::chrono::minutes(7);
+  out->settings.max_connections = id;
   for (std::size_t i = 0; i < endpoints; ++i) {
     Endpoint endpoint;
     endpoint.id = EndpointId(static_cast<std::uint32_t>(id * 100000 + i + 1));

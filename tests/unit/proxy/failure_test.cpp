@@ -176,7 +176,7 @@ TEST_F(ProxyTest, DropsAPooledConnectionOnWhichSomethingCameUnasked) {
 
 TEST_F(ProxyTest, Answers504WhenAnEndpointHangs) {
   Server server([](Peer& peer) { peer.read_all(); });
-  publish({server.address()}, {.per_request_timeout = 100ms});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; })});
   auto client = dial();
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(client.send(get()));
@@ -191,7 +191,7 @@ TEST_F(ProxyTest, Answers504WhenAnEndpointHangs) {
 
 TEST_F(ProxyTest, Answers408WhenTheClientStopsInItsBody) {
   Server server([](Peer& peer) { peer.read_all(); });
-  publish({server.address()}, {.idle_timeout = 100ms});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; })});
   auto client = dial();
   ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart"));
   const auto reply = client.read_message();
@@ -206,7 +206,7 @@ TEST_F(ProxyTest, CutsAResponseThatTakesTooLong) {
     peer.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart");
     peer.read_all();
   });
-  publish({server.address()}, {.per_request_timeout = 100ms});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; })});
   auto client = dial();
   ASSERT_TRUE(client.send(get()));
   EXPECT_TRUE(client.read_all().ends_with("part"));
@@ -215,7 +215,7 @@ TEST_F(ProxyTest, CutsAResponseThatTakesTooLong) {
 
 TEST_F(ProxyTest, ASlowUploadDoesNotUseTheRequestsTimeUp) {
   Server server(Server::echo_name("one"));
-  publish({server.address()}, {.per_request_timeout = 200ms});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 200ms; })});
   auto client = dial();
   ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n"));
   for (int i = 0; i < 5; ++i) {

@@ -25,7 +25,6 @@ Result<cw_origin> FixedOrigin::origin(int) const {
 }
 
 ProxyTest::ProxyTest() : work_(io_.get_executor()), slab_(observe::Slab::create(2).value()) {
-  settings_.connect_timeout = 2s;
   settings_.drain = 5s;
 }
 
@@ -35,6 +34,14 @@ ProxyTest::~ProxyTest() {
     io_.stop();
     main_.join();
   }
+}
+
+ServiceSettings ProxyTest::quiet_settings() {
+  ServiceSettings settings;
+  settings.connect_timeout = 2s;
+  settings.per_request_timeout = settings.http_idle_timeout = settings.idle_timeout = 0s;
+  settings.drain_timeout = 5s;
+  return settings;
 }
 
 void ProxyTest::start(unsigned workers) {
@@ -77,8 +84,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   service->namespace_name = "myapp.local";
   service->discovery_name = "user-service";
   service->protocol = setup.protocol;
-  service->idle_timeout = setup.idle_timeout;
-  service->per_request_timeout = setup.per_request_timeout;
+  service->settings = setup.settings;
   service->access_log = setup.access_log;
   for (const auto& [address, health] : endpoints) {
     auto it = std::find(known_.begin(), known_.end(), address);

@@ -44,10 +44,19 @@ class ProxyTest : public ::testing::Test {
   ProxyTest();
   ~ProxyTest() override;
 
+  /// Without timeouts, but for connects.
+  static ServiceSettings quiet_settings();
+  /// The same with changes made by `change`.
+  template <class Change>
+  static ServiceSettings with(Change change) {
+    ServiceSettings settings = quiet_settings();
+    change(settings);
+    return settings;
+  }
+
   struct Setup {
     AppProtocol protocol = AppProtocol::http;
-    std::chrono::milliseconds idle_timeout{0};
-    std::chrono::milliseconds per_request_timeout{0};
+    ServiceSettings settings = quiet_settings();
     AccessLogSettings access_log{};
   };
   /// Publishes and waits until every worker acts on it. Endpoints keep their number while their address stays.

@@ -85,7 +85,7 @@ TEST_F(ProxyTest, PassesAResetOn) {
 
 TEST_F(ProxyTest, EndsAnIdleTcpConnectionButNotABusyOne) {
   Server server(echo);
-  publish({server.address()}, {.protocol = AppProtocol::tcp, .idle_timeout = 300ms});
+  publish({server.address()}, {.protocol = AppProtocol::tcp, .settings = with([](auto& s) { s.idle_timeout = 300ms; })});
   auto client = dial();
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(100ms);  // what is tested is time itself
@@ -149,9 +149,9 @@ TEST_F(ProxyTest, RecognisesAnHttpClientThatConnectsAheadOfItsRequest) {
 }
 
 TEST_F(ProxyTest, EndsAConnectionWhoseEndpointIsGoneAfterTheDrainTime) {
-  settings_.drain = 100ms;
   Server server(echo);
-  publish({server.address()}, {.protocol = AppProtocol::tcp});
+  publish({server.address()},
+          {.protocol = AppProtocol::tcp, .settings = with([](auto& s) { s.drain_timeout = 100ms; })});
   auto client = dial();
   ASSERT_TRUE(client.send("x"));
   ASSERT_EQ(client.read_exactly(1), "x");

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace causeway::agent {
+namespace causeway {
 
 /// Edits (insert, delete, replace, swap two neighbours) from `a` to `b`; bytes, case ignored.
 std::size_t edit_distance(std::string_view a, std::string_view b);
@@ -20,4 +20,4 @@ std::vector<std::string> nearest_few(std::string_view name, const std::vector<st
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-}  // namespace causeway::agent
+}  // namespace causeway

@@ -1,8 +1,8 @@
-#include "agent/nearest.h"
+#include "base/nearest.h"
 
 #include <gmock/gmock.h>
 
-namespace causeway::agent {
+namespace causeway {
 namespace {
 
 using testing::ElementsAre;
@@ -37,4 +37,4 @@ TEST(Nearest, LongHostileNamesStayCheap) {
 }
 
 }  // namespace
-}  // namespace causeway::agent
+}  // namespace causeway

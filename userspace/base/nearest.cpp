@@ -1,9 +1,9 @@
-#include "agent/nearest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace causeway::agent {
+namespace causeway {
 namespace {
 
 constexpr std::size_t kMaxCompared = 255;  // names from outside: bounds the quadratic work
@@ -74,4 +74,4 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return out;
 }
 
-}  // namespace causeway::agent
+}  // namespace causeway

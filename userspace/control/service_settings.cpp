@@ -1,0 +1,144 @@
+#include "control/service_settings.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/nearest.h"
+#include "control/ecs_find.h"
+#include "control/ecs_registry.h"
+
+namespace causeway::control {
+namespace {
+
+class Resolver {
+ public:
+  void set(SettingKey key, std::uint64_t value, SettingSource source) {
+    setting(key).set(out_.values, value);
+    out_.sources[key] = source;
+  }
+  void set(const SettingValues& values, SettingSource source) {
+    for (const auto& [key, value] : values) set(key, value, source);
+  }
+  /// AWS allows 68 years, and 0 for off.
+  void set_seconds(SettingKey key, const std::optional<std::uint32_t>& seconds) {
+    if (seconds) set(key, std::min(*seconds * std::uint64_t{1000}, setting(key).max), SettingSource::service_connect);
+  }
+  ResolvedSettings take() { return std::move(out_); }
+
+ private:
+  ResolvedSettings out_;
+};
+
+}  // namespace
+
+std::string describe(SettingSource source, const Setting& setting, std::string_view service) {
+  switch (source) {
+    case SettingSource::built_in:
+      return "the built-in default";
+    case SettingSource::host_defaults:
+      return "[defaults] of the configuration";
+    case SettingSource::host_service:
+      return fmt::format("[service.\"{}\"] of the configuration", service);
+    case SettingSource::service_connect:
+      return "timeout of the serviceConnectConfiguration";
+    case SettingSource::attribute:
+      return fmt::format("the service attribute {}{}", kSettingAttribute, setting.name);
+  }
+  return "?";
+}
+
+ResolvedSettings resolve_settings(const Settings& host, const NamespaceRecord& space, const ServiceRecord& service,
+                                  const ConnectEntry* entry) {
+  Resolver resolver;
+  resolver.set(host.default_settings, SettingSource::host_defaults);
+  const auto of_service = host.service_settings.find(setting_scope(space.name, service.name));
+  if (of_service != host.service_settings.end()) resolver.set(of_service->second, SettingSource::host_service);
+  if (entry != nullptr) {
+    resolver.set_seconds(SettingKey::idle_timeout, entry->idle_timeout_seconds);
+    resolver.set_seconds(SettingKey::http_idle_timeout, entry->idle_timeout_seconds);
+    resolver.set_seconds(SettingKey::per_request_timeout, entry->per_request_timeout_seconds);
+  }
+  for (const auto& [name, text] : service.attributes) {
+    if (!name.starts_with(kSettingAttribute)) continue;
+    const Setting* known = find_setting(std::string_view(name).substr(kSettingAttribute.size()));
+    const auto value = known != nullptr ? parse_setting(*known, text) : Result<std::uint64_t>(Error{});
+    if (value) resolver.set(known->key, *value, SettingSource::attribute);
+  }
+  return resolver.take();
+}
+
+ResolvedSettings resolve_settings(const State& state, const Settings& host, const ServiceRecord& service) {
+  const auto space = state.namespaces.find(service.namespace_id);
+  if (space == state.namespaces.end()) return {};
+  for (const auto& connected : connected_services(state, service.namespace_id)) {
+    for (const auto& entry : connected.entries) {
+      if (discovery_service(connected, entry) == service.id)
+        return resolve_settings(host, space->second, service, &entry);
+    }
+  }
+  return resolve_settings(host, space->second, service, nullptr);
+}
+
+std::string setting_scope(std::string_view namespace_name, std::string_view discovery_name) {
+  return lower_case(fmt::format("{}/{}", namespace_name, discovery_name));
+}
+
+const ServiceRecord* find_scoped_service(const State& state, std::string_view scope) {
+  // A namespace's name may hold slashes, a discovery name does not.
+  const auto slash = scope.rfind('/');
+  if (slash == std::string_view::npos) return nullptr;
+  const auto* space = state.find_namespace_by_name(scope.substr(0, slash));
+  return space == nullptr ? nullptr : state.find_service(space->id, scope.substr(slash + 1));
+}
+
+Result<void> change_settings(Call& call, std::string_view scope, const std::map<std::string, std::string>& put,
+                             const std::vector<std::string>& remove) {
+  const auto refused = [&](std::string_view cause) { return make_error("set", scope.substr(0, 200), cause); };
+  const auto* service = find_scoped_service(call.state, scope);
+  if (service == nullptr) return refused(no_such_service(call.state, scope));
+  auto changed = *service;
+  for (const auto& [name, text] : put) {
+    const Setting* known = find_setting(name);
+    if (known == nullptr) return refused(unknown_setting(name));
+    if (const auto value = parse_setting(*known, text); !value)
+      return refused(fmt::format("{}: {}", name, value.error().cause));
+    changed.attributes[std::string(kSettingAttribute) + name] = text;
+  }
+  for (const auto& name : remove) {
+    // One that this version does not know may be left of another.
+    if (changed.attributes.erase(std::string(kSettingAttribute) + name) == 0 && find_setting(name) == nullptr)
+      return refused(unknown_setting(name));
+  }
+  if (changed.attributes.size() > kAttributesAService) {
+    return refused(fmt::format("a service has at most {} attributes, this would make {}; remove some first",
+                               kAttributesAService, changed.attributes.size()));
+  }
+  if (changed.attributes != service->attributes) call.put(changed);
+  return {};
+}
+
+std::string no_such_service(const State& state, std::string_view scope) {
+  std::vector<std::string> all;
+  for (const auto& [id, service] : state.services) {
+    const auto space = state.namespaces.find(service.namespace_id);
+    if (space != state.namespaces.end()) all.push_back(space->second.name + "/" + service.name);
+  }
+  const auto near = nearest_few(scope, all, 3);
+  if (near.empty()) return "there is no such service; give NAMESPACE/DISCOVERY-NAME, as `causeway services` shows them";
+  return fmt::format("there is no such service; did you mean {}?", join(near, " or "));
+}
+
+std::string misfit_attributes(const std::map<std::string, std::string>& attributes) {
+  for (const auto& [name, text] : attributes) {
+    if (!name.starts_with(kSettingAttribute)) continue;
+    const auto key = std::string_view(name).substr(kSettingAttribute.size());
+    const Setting* known = find_setting(key);
+    if (known == nullptr) return fmt::format("Attribute {}: {}", name.substr(0, 80), unknown_setting(key));
+    if (const auto value = parse_setting(*known, text); !value)
+      return fmt::format("Attribute {}: {}", name, value.error().cause);
+  }
+  return {};
+}
+
+}  // namespace causeway::control

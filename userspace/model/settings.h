@@ -1,0 +1,34 @@
+#pragma once
+// How the data path treats a service. What each setting is for stands in settings_table.cpp.
+#include <chrono>
+#include <cstdint>
+
+namespace causeway {
+
+/// The values here are the built-in defaults.
+struct ServiceSettings {
+  std::uint32_t max_connections = 8192;
+  std::uint32_t max_pending_requests = 1024;
+  std::uint32_t max_retries = 1024;
+  std::uint32_t max_endpoint_connections = 0;  ///< 0: off
+
+  std::uint32_t retries = 2;
+  std::uint32_t retry_budget = 20;  ///< percent of the requests
+
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds per_request_timeout{15'000};   ///< 0: off
+  std::chrono::milliseconds http_idle_timeout{300'000};    ///< 0: off
+  std::chrono::milliseconds idle_timeout{3'600'000};       ///< 0: off; of TCP
+  std::chrono::milliseconds drain_timeout{20'000};
+
+  bool ejection = true;
+  std::uint32_t ejection_failures = 5;
+  std::chrono::milliseconds ejection_window{30'000};
+  std::chrono::milliseconds ejection_time{30'000};
+  std::chrono::milliseconds ejection_max_time{300'000};
+  std::uint32_t ejection_percent = 50;
+
+  bool operator==(const ServiceSettings&) const = default;
+};
+
+}  // namespace causeway

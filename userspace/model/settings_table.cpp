@@ -1,0 +1,213 @@
+#include "model/settings_table.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "base/nearest.h"
+
+namespace causeway {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kDay = 24 * kHour;
+constexpr std::uint64_t kYear = 365 * kDay;
+constexpr std::uint64_t kMillion = 1'000'000;
+
+template <auto Member>
+std::uint64_t get(const ServiceSettings& settings) {
+  using Value = std::remove_cvref_t<decltype(settings.*Member)>;
+  if constexpr (std::is_same_v<Value, milliseconds>) {
+    return static_cast<std::uint64_t>((settings.*Member).count());
+  } else {
+    return settings.*Member;
+  }
+}
+
+template <auto Member>
+void set(ServiceSettings& settings, std::uint64_t value) {
+  using Value = std::remove_cvref_t<decltype(settings.*Member)>;
+  settings.*Member = static_cast<Value>(value);
+}
+
+#define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                             \
+  Setting {                                                                              \
+    SettingKey::NAME, #NAME, SettingType::TYPE, MIN, MAX, OFF, TEXT, get<&ServiceSettings::NAME>, \
+        set<&ServiceSettings::NAME>                                                      \
+  }
+
+constexpr std::array kTable{
+    ROW(max_connections, count, 1, kMillion, false,
+        "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
+        "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
+        "WebSockets reach without any overload; few enough that one service cannot take all of a process's 20,000 "
+        "descriptors."),
+    ROW(max_pending_requests, count, 0, kMillion, false,
+        "HTTP requests that wait for a connection because max_connections or max_endpoint_connections is reached. "
+        "Beyond it they are answered with 503 at once. As at Envoy."),
+    ROW(max_retries, count, 0, kMillion, false,
+        "Retries under way at the same time. Beyond it a failure is passed on. Envoy's 3 would fail requests whenever "
+        "an endpoint with more than 3 of them in flight ends; the amount of retries is what retry_budget bounds."),
+    ROW(max_endpoint_connections, count, 1, kMillion, true,
+        "Open connections to one endpoint; beyond it others are chosen. Off, as at Envoy: a single endpoint may take "
+        "what the service may."),
+    ROW(retries, count, 0, 10, false,
+        "How often a request, or the connect of a TCP connection, is tried again on another endpoint: after a failed "
+        "connect; after a reset before the answer, and a 503, if it is idempotent and its body is at hand (64 KiB at "
+        "most)."),
+    ROW(retry_budget, percent, 0, 100, false,
+        "Retries of requests that may have reached an endpoint, as a part of the requests of the last 10 s; 30 in 10 s "
+        "are always allowed, unless it is 0%. Counted by each worker of the proxy."),
+    ROW(connect_timeout, duration, 1, 10 * kMinute, false,
+        "How long a connection to an endpoint may take until another endpoint is tried."),
+    ROW(per_request_timeout, duration, 1, kYear, true,
+        "From a whole request to its whole answer; then 504. perRequestTimeoutSeconds of Service Connect sets it too."),
+    ROW(http_idle_timeout, duration, 1, kYear, true,
+        "How long an HTTP connection of a client, or a WebSocket, may be silent. idleTimeoutSeconds of Service Connect "
+        "sets it too."),
+    ROW(idle_timeout, duration, 1, kYear, true,
+        "How long any other connection may be silent. idleTimeoutSeconds of Service Connect sets it too."),
+    ROW(drain_timeout, duration, 0, kHour, false,
+        "How long connections to an endpoint that leaves may go on. A task that is stopped gets SIGTERM at the latest "
+        "then."),
+    ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
+    ROW(ejection_failures, count, 1, 100, false,
+        "How many failures one after another (refused, reset, timed out, 502 to 504) leave an endpoint out. Counted by "
+        "each worker of the proxy."),
+    ROW(ejection_window, duration, kSecond, kHour, false, "The time within which these failures must come."),
+    ROW(ejection_time, duration, 100, kDay, false,
+        "How long an endpoint is left out the first time, until one request tries it. Doubled each further time."),
+    ROW(ejection_max_time, duration, 100, kDay, false,
+        "What the doubling ends at, and how long an endpoint must not be left out until it counts as the first time "
+        "again."),
+    ROW(ejection_percent, percent, 0, 100, false,
+        "How many of a service's endpoints may be left out at a time, rounded down."),
+};
+#undef ROW
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t milliseconds;
+};
+constexpr Unit kUnits[] = {{"ms", 1}, {"s", kSecond}, {"m", kMinute}, {"h", kHour}, {"d", kDay}};
+
+std::string show_duration(std::uint64_t value) {
+  const Unit* best = &kUnits[0];
+  for (const Unit& unit : kUnits) {
+    if (value % unit.milliseconds == 0 && value != 0) best = &unit;
+  }
+  return fmt::format("{}{}", value / best->milliseconds, value == 0 ? "s" : best->name);
+}
+
+/// Digits, and what stands behind them.
+struct Number {
+  std::uint64_t value = 0;
+  std::string_view rest;
+};
+
+std::optional<Number> read_number(std::string_view text) {
+  Number out;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.value);
+  if (error != std::errc()) return std::nullopt;
+  out.rest = text.substr(static_cast<std::size_t>(end - text.data()));
+  return out;
+}
+
+std::optional<std::uint64_t> read_value(const Setting& setting, std::string_view text) {
+  if (setting.type == SettingType::toggle) {
+    if (text == "on" || text == "true") return 1;
+    if (text == "off" || text == "false") return 0;
+    return std::nullopt;
+  }
+  if (setting.may_be_off && text == "off") return 0;
+  const auto number = read_number(text);
+  if (!number) return std::nullopt;
+  switch (setting.type) {
+    case SettingType::count:
+      return number->rest.empty() ? std::optional(number->value) : std::nullopt;
+    case SettingType::percent:
+      return number->rest.empty() || number->rest == "%" ? std::optional(number->value) : std::nullopt;
+    case SettingType::duration:
+      break;
+    case SettingType::toggle:
+      return std::nullopt;
+  }
+  if (number->value == 0 && number->rest.empty()) return 0;
+  const auto unit =
+      std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == number->rest; });
+  if (unit == std::end(kUnits) || number->value > kYear / unit->milliseconds) return std::nullopt;
+  return number->value * unit->milliseconds;
+}
+
+}  // namespace
+
+std::span<const Setting> settings_table() {
+  return kTable;
+}
+
+const Setting& setting(SettingKey key) {
+  return *find_setting(static_cast<std::uint64_t>(key));
+}
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Setting& s) { return s.name == name; });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+const Setting* find_setting(std::uint64_t number) {
+  const auto found = std::find_if(kTable.begin(), kTable.end(),
+                                  [&](const Setting& s) { return static_cast<std::uint64_t>(s.key) == number; });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+bool fits(const Setting& setting, std::uint64_t value) {
+  return (value >= setting.min && value <= setting.max) || (setting.may_be_off && value == 0);
+}
+
+Result<std::uint64_t> parse_setting(const Setting& setting, std::string_view text) {
+  const auto value = read_value(setting, text);
+  if (value && fits(setting, *value)) return *value;
+  const std::string shown = text.size() > 60 ? std::string(text.substr(0, 60)) + "…" : std::string(text);
+  return make_error("set", setting.name, fmt::format("it takes {}, not \"{}\"", allowed_values(setting), shown));
+}
+
+std::string show_setting(const Setting& setting, std::uint64_t value) {
+  if (setting.type == SettingType::toggle) return value != 0 ? "on" : "off";
+  if (setting.may_be_off && value == 0) return "off";
+  if (setting.type == SettingType::duration) return show_duration(value);
+  return fmt::format("{}{}", value, setting.type == SettingType::percent ? "%" : "");
+}
+
+std::string allowed_values(const Setting& setting) {
+  if (setting.type == SettingType::toggle) return "on or off";
+  const auto min = show_setting(setting, setting.min);
+  const auto max = show_setting(setting, setting.max);
+  const std::string_view off = setting.may_be_off ? ", or off" : "";
+  switch (setting.type) {
+    case SettingType::percent:
+      return fmt::format("a part from {} to {}{}", min, max, off);
+    case SettingType::duration:
+      return fmt::format("a duration from {} to {}, such as 5s or 250ms{}", min, max, off);
+    case SettingType::count:
+    case SettingType::toggle:
+      break;
+  }
+  return fmt::format("a number from {} to {}{}", min, max, off);
+}
+
+std::string unknown_setting(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Setting& setting : kTable) names.emplace_back(setting.name);
+  const auto asked = fmt::format("unknown setting \"{}\"", name.substr(0, 60));
+  if (const auto near = nearest(name, names)) return fmt::format("{}; did you mean {}?", asked, *near);
+  return fmt::format("{}; the settings are: {}", asked, join(names, ", "));
+}
+
+}  // namespace causeway
