@@ -425,7 +425,7 @@ TEST_F(AccessLogTest, LrWhereTheDrainTimeEnds) {
 
 TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
   Server server([](Peer& peer) {
-    peer.read_until("\r\n\r\n");
+    if (!peer.read_until("\r\n\r\n").starts_with("GET /ws ")) return hang(peer);
     peer.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     while (!peer.read_exactly(1000).empty()) peer.send(std::string(2000, 'y'));
   });
@@ -439,10 +439,19 @@ TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
     ASSERT_TRUE(client.send(std::string(1000, 'x')));
     ASSERT_EQ(client.read_exactly(2000).size(), 2000u);
   }
+  // Other requests now lie where that of the tunnel lay.
+  std::vector<Peer> others;
+  for (int i = 0; i < 8; ++i) {
+    others.push_back(dial());
+    ASSERT_TRUE(others.back().send(get("/other/request")));
+  }
+  ASSERT_TRUE(eventually([&] { return server.connections() == 9; }));
   client.shutdown_send();
   EXPECT_EQ(client.read_all(), "");
-  ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
-  const auto line = only_line();
+  ASSERT_TRUE(eventually([&] { return totals().active == others.size(); }));
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 1 + others.size());
+  const auto& line = all.front();
   EXPECT_EQ(line.at("status"), is(101));
   EXPECT_EQ(line.at("path"), is("/ws"));
   EXPECT_EQ(line.at("authority"), is("a"));
