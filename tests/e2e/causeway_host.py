@@ -171,14 +171,14 @@ class Host:
                     variables[name] = value
         return variables
 
-    def call(self, service, operation, **parameters):
+    def call(self, service, operation, /, **parameters):
         with self.sandbox.inside():
             return sigv4.call(API, service, operation, parameters, **self.credentials)
 
-    def cloud_map(self, operation, **parameters):
+    def cloud_map(self, operation, /, **parameters):
         return self.call("servicediscovery", operation, **parameters)
 
-    def ecs(self, operation, **parameters):
+    def ecs(self, operation, /, **parameters):
         return self.call("ecs", operation, **parameters)
 
     def finished(self, answer):

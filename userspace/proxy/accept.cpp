@@ -157,7 +157,8 @@ net::Task<> serve(Context& context, Fd socket) {
   observe::Slot& slot = context.slot(alias->service, ClientId(origin->client_id));
   const auto verdict = admit(context, ClientId(origin->client_id), socket);
   if (!verdict.place) {
-    co_await refuse_client(context, slot, state->service().protocol, std::move(socket), verdict.bound);
+    co_await refuse_client(context, slot, state->set.service(), ClientId(origin->client_id), std::move(socket),
+                           verdict.bound);
     co_return;
   }
   const Counted counted(slot);
@@ -178,7 +179,10 @@ void turn_away(Context& context, Fd socket) {
   if (!origin || context.routes() == nullptr) return;
   const Alias* alias = context.routes()->find(dialled_address(*origin));
   if (alias == nullptr) return;
-  note_exceeded(context.slot(alias->service, ClientId(origin->client_id)), observe::Bound::descriptors);
+  const ClientId from(origin->client_id);
+  note_exceeded(context.slot(alias->service, from), observe::Bound::descriptors);
+  if (const auto state = context.service(alias->service); state != nullptr)
+    log_reset(context, state->service(), from, socket.get(), observe::Bound::descriptors);
 }
 
 }  // namespace causeway::proxy

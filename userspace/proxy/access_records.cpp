@@ -1,4 +1,6 @@
 // What sessions tell the access log: completed here, from what they noted on their way.
+#include "proxy/access_records.h"
+
 #include <boost/asio/error.hpp>
 #include <sys/socket.h>
 
@@ -12,14 +14,24 @@ namespace causeway::proxy {
 
 using observe::Flag;
 
-namespace {
-
 std::optional<SocketAddress> peer_of(int fd) {
   sockaddr_storage storage;
   socklen_t length = sizeof storage;
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
   return SocketAddress::from(storage);
 }
+
+void write_record(Context& context, const Service& service, ClientId client, SteadyTime started,
+                  observe::AccessRecord& record) {
+  record.duration = std::chrono::steady_clock::now() - started;
+  record.start = context.clock.wall() - std::chrono::duration_cast<WallTime::duration>(record.duration);
+  record.client = context.client_name(client);
+  record.namespace_name = service.namespace_name;
+  record.discovery_name = service.discovery_name;
+  context.access_log.write(record, service.access_log);
+}
+
+namespace {
 
 /// The x-request-id that the endpoint got: the client's, or the one made for it in `sent`.
 std::string_view request_id_of(const http::RequestHead& head, std::string_view sent) {
@@ -49,15 +61,9 @@ void Session::learn_peer() {
 }
 
 void Session::write_record(SteadyTime started) {
-  const Service& to = service().service();
   learn_peer();
-  record_.duration = now() - started;
-  record_.start = context().clock.wall() - std::chrono::duration_cast<WallTime::duration>(record_.duration);
-  record_.client = context().client_name(down_.client_id);
-  record_.namespace_name = to.namespace_name;
-  record_.discovery_name = to.discovery_name;
   record_.peer = down_.peer;
-  context().access_log.write(record_, to.access_log);
+  proxy::write_record(context(), service().service(), down_.client_id, started, record_);
 }
 
 void Session::note_unconnected(upstream::Failure failure) {

@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
+#include "proxy/access_records.h"
+
 namespace causeway::proxy {
 
 namespace asio = boost::asio;
@@ -19,9 +21,9 @@ std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::
   };
 }
 
-bool is_logged(const Snapshot& snapshot) {
+bool any_logged(const Snapshot& snapshot) {
   return std::any_of(snapshot.services.begin(), snapshot.services.end(),
-                     [](const auto& entry) { return entry.second->access_log.format != AccessLogFormat::off; });
+                     [](const auto& entry) { return is_logged(*entry.second); });
 }
 
 }  // namespace
@@ -55,7 +57,7 @@ Proxy::~Proxy() = default;
 
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
-  if (is_logged(*snapshot)) log_writer_->start();
+  if (any_logged(*snapshot)) log_writer_->start();
   const auto routes = std::make_shared<const Routes>(std::move(snapshot));
   const auto one_done =
       after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });

@@ -4,10 +4,12 @@
 
 #include <boost/asio/error.hpp>
 
+#include "base/log.h"
 #include "http/detect.h"
 #include "http/response.h"
 #include "net/connection.h"
 #include "net/socket_options.h"
+#include "proxy/access_records.h"
 
 namespace causeway::proxy {
 
@@ -38,6 +40,42 @@ std::string unavailable(observe::Bound bound, bool to_head) {
   answer.insert(answer.find("\r\n") + 2, kRetryAfter);
   return answer;
 }
+
+/// A line of the access log at its end, if the service is logged.
+class RefusalRecord {
+ public:
+  RefusalRecord(Context& context, const Service& service, ClientId from, int fd, observe::Bound bound)
+      : context_(context), service_(service), from_(from), started_(std::chrono::steady_clock::now()) {
+    if (!is_logged(service_)) return;
+    record_.flags.set(observe::Flag::overload);
+    record_.reason = detail_of(bound);
+    record_.peer = peer_of(fd);
+  }
+  ~RefusalRecord() {
+    if (!is_logged(service_)) return;
+    try {
+      write_record(context_, service_, from_, started_, record_);
+    } catch (const std::exception& failure) {
+      log::error("a line of the access log is lost: {}", failure.what());
+    }
+  }
+  RefusalRecord(const RefusalRecord&) = delete;
+  RefusalRecord& operator=(const RefusalRecord&) = delete;
+
+  void answered(std::size_t received, std::size_t sent) {
+    record_.protocol = "HTTP/1.1";
+    record_.status = 503;
+    record_.bytes_received = received;
+    record_.bytes_sent = sent;
+  }
+
+ private:
+  Context& context_;
+  const Service& service_;
+  ClientId from_;
+  SteadyTime started_;
+  observe::AccessRecord record_;
+};
 
 class CountedRefusal {
  public:
@@ -78,10 +116,16 @@ void note_exceeded(observe::Slot& slot, observe::Bound bound) {
   observe::bump(slot.bounds_exceeded[static_cast<std::size_t>(bound)]);
 }
 
-net::Task<> refuse_client(Context& context, observe::Slot& slot, AppProtocol protocol, Fd socket,
-                          observe::Bound bound) {
+void log_reset(Context& context, const Service& service, ClientId from, int fd, observe::Bound bound) {
+  const RefusalRecord record(context, service, from, fd, bound);
+}
+
+net::Task<> refuse_client(Context& context, observe::Slot& slot, std::shared_ptr<const Service> service, ClientId from,
+                          Fd socket, observe::Bound bound) {
   note_exceeded(slot, bound);
+  RefusalRecord record(context, *service, from, socket.get(), bound);
   net::Connection client(context.loop, std::move(socket));
+  const AppProtocol protocol = service->protocol;
   const bool may_be_http = protocol == AppProtocol::http || protocol == AppProtocol::detect;
   if (!may_be_http || context.refusals >= context.admission.max_refusals()) {
     client.reset();
@@ -102,6 +146,7 @@ net::Task<> refuse_client(Context& context, observe::Slot& slot, AppProtocol pro
   iovec bytes{answer.data(), answer.size()};
   const error_code error = co_await client.write_all({&bytes, 1});
   if (error) co_return;
+  record.answered(in.view().size(), answer.size());
   client.shutdown_send();
   co_await drop_what_comes(client, in);
 }

@@ -10,7 +10,7 @@
 #include "causeway/abi/origin.h"
 #include "net/connect.h"
 #include "net/connection.h"
-#include "observe/access_record.h"
+#include "proxy/access_records.h"
 #include "proxy/context.h"
 #include "upstream/retry.h"
 
@@ -89,7 +89,7 @@ class Session {
 
   // The access log (access_records.cpp). What decides how it ends is noted where it is decided.
   /// Whether what the service is asked is logged now.
-  bool logged() const { return service().service().access_log.format != AccessLogFormat::off; }
+  bool logged() const { return is_logged(service().service()); }
   /// `reason` lives until the record is written; the first one stands.
   void note(observe::Flag flag, std::string_view reason);
   /// By what a wait for the client, or a write to it, ended with.

@@ -1,6 +1,8 @@
 #include "observe/access_line.h"
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -171,6 +173,23 @@ TEST(AccessLine, CutsNoEscapeAndNoCharacterInTheMiddle) {
     }
     for (std::string_view rest = json; !rest.empty(); rest.remove_prefix(decode_utf8(rest).bytes))
       ASSERT_TRUE(decode_utf8(rest).valid) << json;
+  }
+}
+
+TEST(AccessLine, ThePageTellsEveryFlagAndField) {
+  std::ifstream file(CAUSEWAY_SOURCE_DIR "/docs/access-log.md");
+  std::stringstream all;
+  all << file.rdbuf();
+  const std::string page = all.str();
+  for (const auto& flag : flags_table()) {
+    const auto row = "\n| `" + std::string(flag.name) + "` | " + std::string(flag.meaning) + " |\n";
+    EXPECT_NE(page.find(row), std::string::npos) << row;
+  }
+  const std::string line = line_of(full_record(), kJson);
+  for (std::size_t at = line.find("\":"); at != std::string::npos; at = line.find("\":", at + 1)) {
+    const auto begin = line.rfind('"', at - 1) + 1;
+    const auto field = "`" + line.substr(begin, at - begin) + "`";
+    EXPECT_NE(page.find(field), std::string::npos) << field;
   }
 }
 

@@ -322,6 +322,44 @@ TEST_F(AccessLogTest, SiWhereTheBodyStops) {
   expect_line(408, {"SI"}, "the request's body did not come in time");
 }
 
+TEST_F(AccessLogTest, SiWhereTheHeadStops) {
+  settings_.limits.header_time = 100ms;
+  publish(std::vector<SocketAddress>{}, {.access_log = kJson});
+  ASSERT_TRUE(ask("GET / HTTP/1.1\r\nhost: a\r\n"));
+  expect_line(408, {"SI"}, "the request's head did not come in time");
+}
+
+TEST_F(AccessLogTest, DpeWhereTheHeadIsTooLarge) {
+  settings_.limits.header_bytes = 8192;
+  publish(std::vector<SocketAddress>{}, {.access_log = kJson});
+  ASSERT_TRUE(ask(get("/", "x: " + std::string(10'000, 'x') + "\r\n")));
+  const auto line = only_line();
+  EXPECT_EQ(line.at("status"), is(431));
+  EXPECT_EQ(line.at("flags"), is(json::array{"DPE"}));
+}
+
+TEST_F(AccessLogTest, OmWhereAClientIsRefused) {
+  settings_.limits.connections = 1;
+  Server server(Server::echo_name("one"));
+  publish({server.address()}, {.access_log = kJson});
+  origins_.client = 7;
+  auto first = dial();
+  ASSERT_TRUE(first.send(get()));
+  ASSERT_TRUE(first.read_message());
+  const auto reply = ask();
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->status, 503);
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 2u);
+  const auto& line = all[1];
+  EXPECT_EQ(line.at("flags"), is(json::array{"OM"}));
+  EXPECT_EQ(line.at("status"), is(503));
+  EXPECT_EQ(line.at("client"), is("web"));
+  EXPECT_EQ(line.at("bytes_sent"), is(reply->head.size() + reply->body.size()));
+  EXPECT_NE(line.at("peer"), is(nullptr));
+  EXPECT_NE(reply->body.find(line.at("reason").as_string()), std::string::npos);
+}
+
 TEST_F(AccessLogTest, SiWhereNothingComesOfTheAnswer) {
   Server server(hang);
   publish({server.address()}, {.idle_timeout = 100ms, .access_log = kJson});
@@ -387,7 +425,7 @@ TEST_F(AccessLogTest, LrWhereTheDrainTimeEnds) {
 
 TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
   Server server([](Peer& peer) {
-    peer.read_until("\r\n\r\n");
+    if (!peer.read_until("\r\n\r\n").starts_with("GET /ws ")) return hang(peer);
     peer.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     while (!peer.read_exactly(1000).empty()) peer.send(std::string(2000, 'y'));
   });
@@ -401,10 +439,19 @@ TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
     ASSERT_TRUE(client.send(std::string(1000, 'x')));
     ASSERT_EQ(client.read_exactly(2000).size(), 2000u);
   }
+  // Other requests now lie where that of the tunnel lay.
+  std::vector<Peer> others;
+  for (int i = 0; i < 8; ++i) {
+    others.push_back(dial());
+    ASSERT_TRUE(others.back().send(get("/other/request")));
+  }
+  ASSERT_TRUE(eventually([&] { return server.connections() == 9; }));
   client.shutdown_send();
   EXPECT_EQ(client.read_all(), "");
-  ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
-  const auto line = only_line();
+  ASSERT_TRUE(eventually([&] { return totals().active == others.size(); }));
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 1 + others.size());
+  const auto& line = all.front();
   EXPECT_EQ(line.at("status"), is(101));
   EXPECT_EQ(line.at("path"), is("/ws"));
   EXPECT_EQ(line.at("authority"), is("a"));
@@ -469,6 +516,22 @@ TEST_F(TcpAccessLogTest, UfWhereAllRefuse) {
   publish({refusing_address(), refusing_address()}, tcp());
   EXPECT_EQ(dial().read_all(), "");
   expect_connection({"UF", "URX"}, "connection refused");
+}
+
+TEST_F(TcpAccessLogTest, OmWhereAClientIsRefused) {
+  settings_.limits.connections = 1;
+  Server server(hang);
+  publish({server.address()}, tcp());
+  auto first = dial();
+  ASSERT_TRUE(first.send("x"));
+  ASSERT_TRUE(eventually([&] { return totals().sent == 1; }));
+  EXPECT_EQ(dial().read_all(), "");
+  first.close();
+  ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
+  const auto all = lines();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].at("flags"), is(json::array{"OM"}));
+  EXPECT_EQ(all[0].at("status"), is(0));
 }
 
 TEST_F(TcpAccessLogTest, UcWhereTheEndpointResets) {
