@@ -231,7 +231,7 @@ TEST_F(AccessLogTest, UoWhereNoDescriptorIsLeft) {
 
 TEST_F(AccessLogTest, UtWhereNoAnswerComesInTime) {
   Server server(hang);
-  publish({server.address()}, {.per_request_timeout = 100ms, .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; }), .access_log = kJson});
   ASSERT_TRUE(ask());
   expect_line(504, {"UT"}, "no whole response in time");
 }
@@ -242,7 +242,7 @@ TEST_F(AccessLogTest, UtWhereTheAnswerStops) {
     peer.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart");
     peer.read_all();
   });
-  publish({server.address()}, {.per_request_timeout = 100ms, .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; }), .access_log = kJson});
   EXPECT_FALSE(ask());
   ASSERT_TRUE(eventually([&] { return answered() == 1; }));
   expect_line(200, {"UT"}, "no whole response in time");
@@ -317,7 +317,7 @@ TEST_F(AccessLogTest, DpeWhereTheBodyIsMalformed) {
 
 TEST_F(AccessLogTest, SiWhereTheBodyStops) {
   Server server(hang);
-  publish({server.address()}, {.idle_timeout = 100ms, .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; }), .access_log = kJson});
   ASSERT_TRUE(ask("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart"));
   expect_line(408, {"SI"}, "the request's body did not come in time");
 }
@@ -362,7 +362,7 @@ TEST_F(AccessLogTest, OmWhereAClientIsRefused) {
 
 TEST_F(AccessLogTest, SiWhereNothingComesOfTheAnswer) {
   Server server(hang);
-  publish({server.address()}, {.idle_timeout = 100ms, .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; }), .access_log = kJson});
   ASSERT_TRUE(ask());
   expect_line(504, {"SI"}, "nothing came from the endpoint for too long");
 }
@@ -461,8 +461,8 @@ TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
 
 class TcpAccessLogTest : public AccessLogTest {
  protected:
-  static constexpr Setup tcp(std::chrono::milliseconds idle = 0ms) {
-    return {.protocol = AppProtocol::tcp, .idle_timeout = idle, .access_log = kJson};
+  static Setup tcp(std::chrono::milliseconds idle = 0ms) {
+    return {.protocol = AppProtocol::tcp, .settings = with([&](auto& s) { s.idle_timeout = idle; }), .access_log = kJson};
   }
   void expect_connection(const json::array& flags, std::string_view reason) {
     ASSERT_TRUE(eventually([&] { return totals().active == 0; }));

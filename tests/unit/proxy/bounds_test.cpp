@@ -205,7 +205,7 @@ TEST_F(BoundsTest, AHeadHasItsTime) {
 
 TEST_F(BoundsTest, ABodyThatPausesForTooLong) {
   settings_.limits.body_idle = 100ms;
-  setup_.idle_timeout = 0ms;  // off
+  setup_.settings.http_idle_timeout = 0ms;  // off
   publish({server_.address()}, setup_);
   const auto reply = ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
   ASSERT_TRUE(reply);
