@@ -12,7 +12,6 @@ void note_exceeded(observe::Slot& slot, observe::Bound bound);
 
 /// HTTP: 503 with Retry-After, told when the request is there: an answer ahead of it is taken for nobody's by some
 /// clients. Anything else, and those beyond Admission::max_refusals(): RST. Takes at most a second.
-net::Task<> refuse_client(Context& context, observe::Slot& slot, AppProtocol protocol, Fd socket,
-                          observe::Bound bound);
+net::Task<> refuse_client(Context& context, observe::Slot& slot, AppProtocol protocol, Fd socket, observe::Bound bound);
 
 }  // namespace causeway::proxy

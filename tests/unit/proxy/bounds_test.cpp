@@ -163,8 +163,10 @@ TEST_F(BoundsTest, WithoutIdleClientsThoseBeyondAreRefused) {
     busy.push_back(dial());
     ASSERT_TRUE(busy.back().send(get()));
     const auto expected = busy.size();
-    ASSERT_TRUE(eventually([&] { return totals().sent >= totals().opened * get().size() &&
-                                        totals().opened + totals().exceeded_of(Bound::descriptors) == expected; }));
+    ASSERT_TRUE(eventually([&] {
+      return totals().sent >= totals().opened * get().size() &&
+             totals().opened + totals().exceeded_of(Bound::descriptors) == expected;
+    }));
   }
   EXPECT_EQ(totals().exceeded_of(Bound::descriptors), 1u);
   const auto refused = busy.back().read_message();
