@@ -20,8 +20,8 @@ namespace {
 constexpr auto kDrainedRequest = 1s;
 /// With descriptors scarce, how long a new client may be silent before it makes room for another.
 constexpr auto kFirstRequest = 1s;
-constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
-constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
+constexpr auto kAnswerTime = 5s;               ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;               ///< for the client to read the last answer and close
 constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
 constexpr std::size_t kKeptReplayBytes = 1024;
 }  // namespace
@@ -30,7 +30,8 @@ Http1Session::Http1Session(Downstream& downstream)
     : Session(downstream),
       request_parser_({.max_bytes = downstream.context.settings.limits.header_bytes,
                        .max_fields = downstream.context.settings.limits.header_fields}),
-      body_in_(downstream.context.buffers), upstream_in_(downstream.context.buffers) {}
+      body_in_(downstream.context.buffers),
+      upstream_in_(downstream.context.buffers) {}
 
 net::Task<> Http1Session::run() {
   for (;;) {
@@ -98,6 +99,7 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
 
 void Http1Session::note_bad_head() {
   if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
+  if (verdict_.status == 414) return note_exceeded(slot(), observe::Bound::header_bytes);
   if (verdict_.status != 431) return;
   const bool too_long = in().view().size() > context().settings.limits.header_bytes;
   note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);

@@ -126,7 +126,7 @@ class Http1Session final : public Session {
   bool reused_ = false;            ///< the connection came from the pool
   bool reported_ = true;           ///< the pick of target_ has been reported on
   bool waiting_for_body_ = false;  ///< for the client to send on
-  unsigned interim_heads_ = 0;  ///< of this attempt
+  unsigned interim_heads_ = 0;     ///< of this attempt
   bool request_sent_ = false;      ///< the whole request is written
   bool response_begun_ = false;    ///< a byte of a response came
   bool tunnelling_ = false;

@@ -18,8 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kRefusalTime = 1s;                  ///< for the request to come, and the answer to be read
-constexpr std::size_t kRefusalBytes = 256 * 1024;  ///< of the request that are dropped, so that no RST overtakes the answer
+constexpr auto kRefusalTime = 1s;  ///< for the request to come, and the answer to be read
+constexpr std::size_t kRefusalBytes =
+    256 * 1024;  ///< of the request that are dropped, so that no RST overtakes the answer
 constexpr std::string_view kRetryAfter = "retry-after: 1\r\n";
 
 std::string_view detail_of(observe::Bound bound) {
@@ -133,8 +134,8 @@ net::Task<> refuse_client(Context& context, observe::Slot& slot, std::shared_ptr
   }
   const CountedRefusal counted(context.refusals);
   net::Deadline deadline(
-      context.loop.wheel,
-      [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); }, &client);
+      context.loop.wheel, [](void* c) { static_cast<net::Connection*>(c)->interrupt(boost::asio::error::timed_out); },
+      &client);
   deadline.expires_after(kRefusalTime);
   net::Buffer in(context.buffers);
   const bool request = co_await request_comes(client, in);

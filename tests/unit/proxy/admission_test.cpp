@@ -95,7 +95,8 @@ TEST(AdmissionTest, DescriptorsAreKeptForEndpoints) {
     std::size_t limit;
     int mark;
   };
-  for (const auto& [limit, mark] : {Case{20'000, 17'500}, Case{1024, 896}, Case{100, 68}, Case{40, 20}, Case{1'000'000, 991'808}}) {
+  for (const auto& [limit, mark] :
+       {Case{20'000, 17'500}, Case{1024, 896}, Case{100, 68}, Case{40, 20}, Case{1'000'000, 991'808}}) {
     const Admission admission(bounds(1'000'000, 0), limit, 2);
     EXPECT_EQ(admission.mark(), mark);
     EXPECT_FALSE(admission.is_scarce(mark - 1));
