@@ -56,9 +56,7 @@ def running(signals, started):
 
 
 def measure_case(case, started, run, chosen, out):
-    """All rounds of one case with peers that run; `run` measures one of them for some seconds. The rows."""
-    for peer in started:
-        run(peer, case, max(WARM_UP, chosen.seconds / 3))
+    """All rounds of one case with peers that run; `run` measures one of them. The rows."""
     rows = []
     for number in range(chosen.rounds):
         of_round = {}
@@ -66,7 +64,7 @@ def measure_case(case, started, run, chosen, out):
             of_round[peer.name] = {
                 "case": case.name, "protocol": case.protocol, "connections": case.connections, "kept": int(case.kept),
                 "answer_bytes": case.size, "peer": peer.name, "round": number + 1, "position": position + 1, "cpu_method": chosen.cpu,
-                **run(peer, case, chosen.seconds)}
+                **run(peer, case)}
         in_order = [of_round[peer.name] for peer in started]
         report.pair_with_direct(in_order)
         out.write(in_order)
@@ -81,14 +79,16 @@ def compare(signals, where, endpoint, chosen):
     available = {name: peers.make(name, where) for name in ("direct", *chosen.peers)}
     bypass = (lambda case: available["direct"].target(case.protocol)) if chosen.fault == "bypass" else None
 
-    def run(peer, case, seconds):
-        return measure.run(where, endpoint, peer, case, seconds, cpu, threads=WORKERS, bypass=bypass and bypass(case))
+    def run(peer, case):
+        return measure.run(where, endpoint, peer, case, chosen.seconds, cpu, threads=WORKERS, bypass=bypass and bypass(case))
 
     rows = []
     with contextlib.closing(report.CsvFile(chosen.csv)) as out:
         for case in chosen.selected:
             started = [available[name] for name in ("direct", *peers_of(case, chosen))]
             with running(signals, started):
+                for peer in started:
+                    measure.warm_up(where, peer, case, max(WARM_UP, chosen.seconds / 3), threads=WORKERS)
                 found = measure_case(case, started, run, chosen, out)
             print(report.table(case, found) + "\n", flush=True)
             rows += found
