@@ -25,8 +25,8 @@ for {steady:g} s; the kernel's socket buffers are not in it. Afterwards each con
 
 
 def most():
-    """Connections that every proxy can relay at once."""
-    return haproxy_config.maxconn()
+    """Connections that every proxy can relay at once: Causeway's limit for a service is 8,192, and the warm-up's may still be closing."""
+    return min(haproxy_config.maxconn(), 8000)
 
 
 def steady_pss(pids):

@@ -68,8 +68,8 @@ def parse(arguments):
     if chosen.idle and (chosen.cases or chosen.png or chosen.csv):
         parser.error("--idle measures memory alone: it goes without --cases, --csv and --png")
     if chosen.idle and chosen.idle > idle.most():
-        parser.error(f"--idle {chosen.idle}: with {descriptors()} descriptors a process, each proxy can hold {idle.most()} relayed connections; "
-                     "ask for fewer, or raise the limit (ulimit -Hn)")
+        parser.error(f"--idle {chosen.idle}: with {descriptors()} descriptors a process, "
+                     f"all proxies can hold {idle.most()} relayed connections; ask for fewer")
     return chosen
 
 
