@@ -19,6 +19,9 @@ inline constexpr std::array<std::uint32_t, 14> kDurationBoundsUs{100,    250,   
 
 enum class FailureReason : std::uint8_t { refused, reset, timeout, no_endpoint, unreachable, limit, other, count };
 
+/// What a limit of the service refused.
+enum class Overflow : std::uint8_t { connections, endpoint_connections, pending_requests, retries, retry_budget, count };
+
 using Counter = std::atomic<std::uint64_t>;
 
 struct Histogram {
@@ -41,6 +44,13 @@ struct Slot {
   Counter bytes_received;  ///< from the endpoint to the client
   Counter retries;
   Counter ejections;
+  Counter ejection_returns;
+  Counter overflows[static_cast<std::size_t>(Overflow::count)];
+  // Gauges of the service; only the sum over its clients has a meaning.
+  Counter upstream_connections;
+  Counter requests_pending;
+  Counter retries_active;
+  Counter endpoints_ejected;  ///< by the worker's own view
 };
 
 inline constexpr std::size_t kSlotsPerWorker = 1024;

@@ -39,6 +39,7 @@ net::Task<> Http1Session::run() {
     }
     count_request();
     upstream_.reset();
+    retrying_.release();
     if (after == After::close) co_await linger();
     if (after == After::reset) client().reset();
     if (after != After::keep) co_return;
@@ -128,8 +129,8 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
     if (acquired == Acquired::no_endpoint) {
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
-    if (acquired == Acquired::limited)
-      co_return co_await answer(503, "this host has no descriptor, port or memory left", false);
+    if (acquired == Acquired::refused) co_return co_await answer(503, refusal_, false);
+    if (acquired == Acquired::late) co_return co_await answer(504, refusal_, false);
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
@@ -156,8 +157,12 @@ net::Task<Http1Session::After> Http1Session::answer_failure() {
       co_return co_await answer(504, asked + ": no whole response in time", false);
     case upstream::Failure::bad_response:
       co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
+    case upstream::Failure::no_port:
+      co_return co_await answer(503, asked + ": this host has no free port left for a connection to it", false);
     case upstream::Failure::reset:
     case upstream::Failure::server_error:
+    case upstream::Failure::unavailable:
+    case upstream::Failure::given_up:
       break;
   }
   co_return co_await answer(502, asked + ": the connection ended before the response", false);
@@ -243,6 +248,7 @@ void Http1Session::on_endpoints_changed() {
 
 void Http1Session::interrupt_upstream(error_code reason) {
   if (upstream_ != nullptr) upstream_->interrupt(reason);
+  if (waiter_ != nullptr) waiter_->wake();
 }
 
 }  // namespace causeway::proxy

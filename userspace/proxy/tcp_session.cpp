@@ -6,6 +6,7 @@
 
 #include "net/join.h"
 #include "net/relay.h"
+#include "upstream/retry.h"
 
 namespace causeway::proxy {
 
@@ -20,28 +21,44 @@ std::chrono::milliseconds TcpSession::idle_timeout() const {
   return http ? s.settings.http_idle_timeout : s.settings.idle_timeout;
 }
 
+void TcpSession::count_refusal(const Choice& choice, bool first) {
+  if (choice.kind == Choice::Kind::full) return count_overflow(slot(), choice.limit);
+  if (!first) return;  // the endpoints that were tried are counted
+  observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+}
+
 net::Task<bool> TcpSession::connect() {
   ServiceState& state = service();
   std::vector<EndpointId> tried;
   set_waits({.watch_client = true});
+  Hold retrying;
   for (unsigned retries = 0;; ++retries) {
-    const Endpoint* endpoint = state.set.pick(tried);
-    if (endpoint == nullptr) {
-      if (tried.empty())
-        observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+    Choice choice = state.choose(tried, ServiceState::From::dial, slot());
+    if (choice.kind == Choice::Kind::none || choice.kind == Choice::Kind::full) {
+      count_refusal(choice, tried.empty());
       co_return false;
     }
     if (!tried.empty()) observe::bump(slot().retries);
-    target_ = {endpoint->id, endpoint->address};
-    Dialled dialled = co_await dial(connector_, down_.service, slot(), target_, SteadyTime::max());
+    target_ = choice.target;
+    Dialled dialled =
+        co_await dial(context(), connector_, down_.service, slot(), target_, std::move(choice.lease), SteadyTime::max());
     if (dialled.end == DialEnd::connected) {
-      state.set.report_success(target_.id);
+      state.report_success(target_.id, slot());
       upstream_ = std::move(dialled.connection);
       co_return !client().interrupted();
     }
     if (dialled.end != DialEnd::failed) co_return false;
     const upstream::Attempt attempt{.failure = dialled.failure, .retries = retries};
-    if (upstream::decide(attempt, state.set.retry_budget()) != upstream::Retry::other_endpoint) co_return false;
+    const auto next = upstream::decide(attempt, state.settings(), state.set.retry_budget());
+    if (next != upstream::Retry::other_endpoint) co_return false;
+    if (!retrying) {
+      retrying = Hold(state.usage(), &upstream::ServiceUsage::retries, state.settings().max_retries,
+                      slot().retries_active);
+      if (!retrying) {
+        count_overflow(slot(), observe::Overflow::retries);
+        co_return false;
+      }
+    }
     tried.push_back(target_.id);
   }
 }
@@ -71,7 +88,7 @@ net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
 }
 
 void TcpSession::give_to_pool() {
-  service().pool.put(target_.id, target_.address, std::move(upstream_), now());
+  service().give_back(target_, std::move(upstream_));
 }
 
 net::Task<> TcpSession::run() {

@@ -17,8 +17,8 @@ constexpr auto kAbortTime = 500ms;
 }  // namespace
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-               std::vector<Fd> listeners)
-    : context_(loop_, index, settings, slab, origins),
+               std::vector<Fd> listeners, std::function<void(ServiceId, Nudge)> nudge_others)
+    : context_(loop_, index, settings, slab, origins, std::move(nudge_others)),
       sweep_timer_(
           loop_.wheel, [](void* self) { static_cast<Worker*>(self)->sweep(); }, this),
       drain_timer_(
@@ -115,6 +115,10 @@ void Worker::look_at_drain() {
 void Worker::sweep() {
   context_.sweep();
   sweep_timer_.expires_after(kSweepInterval);
+}
+
+void Worker::nudge(ServiceId service, Nudge nudge) {
+  loop_.post([this, service, nudge] { context_.nudged(service, nudge); });
 }
 
 void Worker::ping(std::uint64_t number) {
