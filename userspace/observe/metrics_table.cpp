@@ -12,6 +12,8 @@ constexpr std::string_view kServiceCode = "namespace, discovery_name, client, pa
 constexpr std::string_view kServiceReason = "namespace, discovery_name, client, path, reason";
 constexpr std::string_view kServiceLimit = "namespace, discovery_name, client, path, limit";
 
+constexpr std::string_view kPath = "namespace, discovery_name, path";
+
 constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable{{
     {Metric::requests_total, Kind::counter, "causeway_requests_total", kServiceCode,
      "HTTP requests by status class; code \"none\": the client went away before an answer."},
@@ -31,6 +33,19 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
      "Endpoints left out for a while after consecutive failures."},
     {Metric::limits_exceeded_total, Kind::counter, "causeway_limits_exceeded_total", kServiceLimit,
      "Connections refused and requests answered 408 or 431 because of one of the configuration's limits."},
+    {Metric::ejection_returns_total, Kind::counter, "causeway_ejection_returns_total", kService,
+     "Endpoints that were left out and taken back, because a request to them succeeded."},
+    {Metric::overflows_total, Kind::counter, "causeway_overflows_total", kServiceReason,
+     "Requests, connections and retries that a limit of the service refused."},
+    {Metric::upstream_connections_active, Kind::gauge, "causeway_upstream_connections_active", kPath,
+     "Connections to endpoints that are open, idle ones too."},
+    {Metric::requests_pending, Kind::gauge, "causeway_requests_pending", kPath,
+     "Requests that wait for a connection because a limit is reached."},
+    {Metric::retries_active, Kind::gauge, "causeway_retries_active", kPath, "Requests that are being tried again."},
+    {Metric::limit_reached, Kind::gauge, "causeway_limit_reached", "namespace, discovery_name, path, limit",
+     "1 while as many are in use as the limit allows."},
+    {Metric::endpoints_ejected, Kind::gauge, "causeway_endpoints_ejected", kPath,
+     "Endpoints that are left out now, counted once for each worker of the proxy that leaves them out."},
     {Metric::endpoints, Kind::gauge, "causeway_endpoints", "namespace, discovery_name, health", "Endpoints by their health."},
     {Metric::dns_queries_total, Kind::counter, "causeway_dns_queries_total", "result", "DNS queries by what became of them."},
     {Metric::snapshot_revision, Kind::gauge, "causeway_snapshot_revision", "sink", "The revision that a part of the data path acts on."},
@@ -71,8 +86,8 @@ std::string metrics_page() {
       "| `client` | the ECS service whose task dialled, or `host` for a process outside all tasks |\n"
       "| `path` | `proxy` or `kernel` |\n"
       "| `code` | `1xx` to `5xx`, or `none` |\n"
-      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of the access log `buffer`, `output` |\n"
-      "| `limit` | `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` |\n"
+      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of overflows: `connections`, `endpoint_connections`, `pending_requests`, `retries`, `retry_budget`; of the access log: `buffer`, `output` |\n"
+      "| `limit` | of a service: `max_connections`, `max_pending_requests`, `max_retries` ([settings](settings.md)); of clients: `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` ([limits](limits.md)) |\n"
       "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
       "| `sink` | `proxy`, `kernel`, `dns` |\n\n"
       "| metric | type | labels | what it tells |\n|---|---|---|---|\n";

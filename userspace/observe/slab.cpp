@@ -21,7 +21,7 @@ namespace {
 // overflow slot and the worker's own counters, rounded up to whole pages so that no two workers share a cache line. Zero
 // bytes are an empty region.
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are shared between processes");
-static_assert(sizeof(Slot) == 8 + 6 * 8 + 2 * (15 * 8 + 8) + 2 * 8 + 7 * 8 + 4 * 8 + 7 * 8);
+static_assert(sizeof(Slot) == 8 + 6 * 8 + 2 * (15 * 8 + 8) + 2 * 8 + 7 * 8 + 4 * 8 + 7 * 8 + 1 * 8 + 5 * 8 + 4 * 8);
 static_assert((kSlotsPerWorker & (kSlotsPerWorker - 1)) == 0, "slots are found by masking a hash");
 
 constexpr std::size_t kPage = 4096;
@@ -152,8 +152,12 @@ void Slab::reset_gauges() {
     Slot* slots = region(base_, worker);
     for (std::size_t i = 0; i <= kSlotsPerWorker; ++i)
       // Free slots are skipped: writing to them would make their pages resident.
-      if (slots[i].key.load(std::memory_order_relaxed) != 0)
-        slots[i].connections_active.store(0, std::memory_order_relaxed);
+      if (slots[i].key.load(std::memory_order_relaxed) != 0) {
+        Slot& slot = slots[i];
+        for (Counter* gauge : {&slot.connections_active, &slot.upstream_connections, &slot.requests_pending,
+                               &slot.retries_active, &slot.endpoints_ejected})
+          gauge->store(0, std::memory_order_relaxed);
+      }
   }
 }
 

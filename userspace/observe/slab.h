@@ -31,6 +31,9 @@ enum class Bound : std::uint8_t {
   count
 };
 
+/// What a limit of the service refused.
+enum class Overflow : std::uint8_t { connections, endpoint_connections, pending_requests, retries, retry_budget, count };
+
 using Counter = std::atomic<std::uint64_t>;
 
 struct Histogram {
@@ -53,7 +56,14 @@ struct Slot {
   Counter bytes_received;  ///< from the endpoint to the client
   Counter retries;
   Counter ejections;
+  Counter ejection_returns;
+  Counter overflows[static_cast<std::size_t>(Overflow::count)];
   Counter bounds_exceeded[static_cast<std::size_t>(Bound::count)];
+  // Gauges of the service; only the sum over its clients has a meaning.
+  Counter upstream_connections;
+  Counter requests_pending;
+  Counter retries_active;
+  Counter endpoints_ejected;  ///< by the worker's own view
 };
 
 /// What one worker counted beside any service.

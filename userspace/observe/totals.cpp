@@ -12,6 +12,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(FailureReason::c
     "refused", "reset", "timeout", "no_endpoint", "unreachable", "limit", "other"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Bound::count)> kBounds{
     "header_bytes", "header_fields", "header_time", "body_idle", "connections", "workload", "descriptors"};
+constexpr std::array<std::string_view, static_cast<std::size_t>(Overflow::count)> kOverflowReasons{
+    "connections", "endpoint_connections", "pending_requests", "retries", "retry_budget"};
 /// Slab's overflow slot: what found no slot of its own.
 constexpr ServiceId kOverflow{0xffffffffu};
 
@@ -31,6 +33,12 @@ void merge(Totals& into, const Totals& from) {
   into.bytes_received += from.bytes_received;
   into.retries += from.retries;
   into.ejections += from.ejections;
+  into.ejection_returns += from.ejection_returns;
+  for (std::size_t i = 0; i < into.overflows.size(); ++i) into.overflows[i] += from.overflows[i];
+  into.upstream_connections += from.upstream_connections;
+  into.requests_pending += from.requests_pending;
+  into.retries_active += from.retries_active;
+  into.endpoints_ejected += from.endpoints_ejected;
 }
 
 struct PairNames {
@@ -51,13 +59,34 @@ void expose(Exposition& out, const PairNames& names, const Totals& t) {
     const auto exceeded = t.bounds_exceeded[i];
     if (exceeded != 0) out.add(Metric::limits_exceeded_total, {ns, dn, client, path, {"limit", kBounds[i]}}, static_cast<double>(exceeded));
   }
+  for (std::size_t i = 0; i < kOverflowReasons.size(); ++i) {
+    const auto refused = t.overflows[i];
+    if (refused != 0) out.add(Metric::overflows_total, {ns, dn, client, path, {"reason", kOverflowReasons[i]}}, static_cast<double>(refused));
+  }
   out.add_histogram(Metric::request_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.request_buckets, t.request_sum_us);
   out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets, t.connect_sum_us);
   const std::pair<Metric, std::uint64_t> plain[] = {
       {Metric::connections_opened_total, t.connections_opened}, {Metric::connections_active, t.connections_active},
       {Metric::bytes_sent_total, t.bytes_sent},                 {Metric::bytes_received_total, t.bytes_received},
-      {Metric::retries_total, t.retries},                       {Metric::ejections_total, t.ejections}};
+      {Metric::retries_total, t.retries},                       {Metric::ejections_total, t.ejections},
+      {Metric::ejection_returns_total, t.ejection_returns}};
   for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
+}
+
+/// What its limits are about belongs to the service: a connection that one client made serves the next.
+void expose_usage(Exposition& out, const PairNames& names, const Totals& t, const ServiceSettings* settings) {
+  const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name}, path{"path", "proxy"};
+  out.add(Metric::upstream_connections_active, {ns, dn, path}, static_cast<double>(t.upstream_connections));
+  out.add(Metric::requests_pending, {ns, dn, path}, static_cast<double>(t.requests_pending));
+  out.add(Metric::retries_active, {ns, dn, path}, static_cast<double>(t.retries_active));
+  out.add(Metric::endpoints_ejected, {ns, dn, path}, static_cast<double>(t.endpoints_ejected));
+  if (settings == nullptr) return;
+  const std::tuple<std::string_view, std::uint64_t, std::uint64_t> limits[] = {
+      {"max_connections", t.upstream_connections, settings->max_connections},
+      {"max_pending_requests", t.requests_pending, settings->max_pending_requests},
+      {"max_retries", t.retries_active, settings->max_retries}};
+  for (const auto& [limit, used, most] : limits)
+    out.add(Metric::limit_reached, {ns, dn, path, {"limit", limit}}, used >= most ? 1 : 0);
 }
 
 }  // namespace
@@ -76,6 +105,12 @@ void Totals::add(const Slot& slot) {
   bytes_received += read(slot.bytes_received);
   retries += read(slot.retries);
   ejections += read(slot.ejections);
+  ejection_returns += read(slot.ejection_returns);
+  for (std::size_t i = 0; i < overflows.size(); ++i) overflows[i] += read(slot.overflows[i]);
+  upstream_connections += read(slot.upstream_connections);
+  requests_pending += read(slot.requests_pending);
+  retries_active += read(slot.retries_active);
+  endpoints_ejected += read(slot.endpoints_ejected);
 }
 
 TotalsMap add_up(const Slab& slab) {
@@ -113,11 +148,19 @@ void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& sna
       has_other = true;
     }
   }
+  std::map<ServiceId, Totals> by_service;
   for (const auto& [key, t] : named) {
     const auto& service = *snapshot.services.at(std::get<0>(key));
     expose(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, t);
+    merge(by_service[service.id], t);
   }
-  if (has_other) expose(out, {"other", "other", "other"}, other);
+  for (const auto& [id, t] : by_service) {
+    const auto& service = *snapshot.services.at(id);
+    expose_usage(out, {service.namespace_name, service.discovery_name, {}}, t, &service.settings);
+  }
+  if (!has_other) return;
+  expose(out, {"other", "other", "other"}, other);
+  expose_usage(out, {"other", "other", {}}, other, nullptr);
 }
 
 void expose_access_log(Exposition& out, const Slab& slab) {

@@ -21,7 +21,9 @@ struct Totals {
   std::array<std::uint64_t, static_cast<std::size_t>(Bound::count)> bounds_exceeded{};
   std::uint64_t request_sum_us = 0, connect_sum_us = 0;
   std::uint64_t connections_opened = 0, connections_active = 0;
-  std::uint64_t bytes_sent = 0, bytes_received = 0, retries = 0, ejections = 0;
+  std::uint64_t bytes_sent = 0, bytes_received = 0, retries = 0, ejections = 0, ejection_returns = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(Overflow::count)> overflows{};
+  std::uint64_t upstream_connections = 0, requests_pending = 0, retries_active = 0, endpoints_ejected = 0;
 
   void add(const Slot& slot);
 };
@@ -43,7 +45,7 @@ class ClientNames {
 /// Series of at most this many (service, client) pairs; what is beyond goes into one named "other".
 inline constexpr std::size_t kMaxPairs = 1024;
 
-/// Adds requests, connections, bytes, retries and ejections. Services that `snapshot` lacks are left out.
+/// Adds requests, connections, bytes, retries, ejections, and what of the services' limits is in use. Services that `snapshot` lacks are left out.
 void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
 /// Adds the access log's lines, written and dropped.
 void expose_access_log(Exposition& out, const Slab& slab);

@@ -68,6 +68,8 @@ void Session::write_record(SteadyTime started) {
 
 void Session::note_unconnected(upstream::Failure failure) {
   if (failure == upstream::Failure::connect_timeout) return note(Flag::connect_failure, "not connected in time");
+  if (failure == upstream::Failure::no_port)
+    return note(Flag::overflow, "this host has no free port left for a connection to the endpoint");
   if (failure == upstream::Failure::unreachable) return note(Flag::connect_failure, "unreachable");
   note(Flag::connect_failure, "connection refused");
 }
@@ -121,6 +123,7 @@ void Http1Session::note_failure() {
     case upstream::Failure::refused:
     case upstream::Failure::unreachable:
     case upstream::Failure::connect_timeout:
+    case upstream::Failure::no_port:
       return note_unconnected(failure_);
     case upstream::Failure::timeout:
       return note_timeout();
@@ -128,6 +131,8 @@ void Http1Session::note_failure() {
       return note(Flag::upstream_protocol_error, reason_);
     case upstream::Failure::reset:
     case upstream::Failure::server_error:
+    case upstream::Failure::unavailable:
+    case upstream::Failure::given_up:
       return note(Flag::upstream_closed, "the connection ended before the response");
   }
 }

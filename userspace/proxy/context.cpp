@@ -15,31 +15,19 @@ constexpr std::size_t kIdleLook = 256;
 /// connects, idle clients would use up what is kept for endpoints.
 constexpr std::size_t kPerClient = 2;
 
-/// The service as it was, without an endpoint: for sessions that outlive it.
-std::shared_ptr<const Service> without_endpoints(const Service& service) {
-  auto empty = std::make_shared<Service>(service);
-  empty->endpoints.clear();
-  return empty;
-}
-
-void close_unusable(ServiceState& state) {
-  state.pool.retain([&](EndpointId id, const SocketAddress& address) {
-    const Endpoint* endpoint = state.set.find(id);
-    return endpoint != nullptr && endpoint->address == address && state.set.may_reuse(id);
-  });
-}
-
 }  // namespace
 
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
-                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may, observe::LogWriter& log_writer)
+                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may, observe::LogWriter& log_writer,
+                 std::function<void(ServiceId, Nudge)> nudge_others)
     : loop(event_loop),
       settings(proxy_settings),
       origins(lookup),
       admission(who_may),
       access_log(log_writer.ring(worker), log_writer, slab.worker(worker)),
       worker_(worker),
-      slab_(slab) {}
+      slab_(slab),
+      nudge_others_(std::move(nudge_others)) {}
 
 Context::~Context() = default;
 
@@ -49,10 +37,8 @@ void Context::apply(RoutesPtr routes) {
     ServiceState& state = *it->second;
     const auto* now = routes_->service(it->first);
     state.changed = now == nullptr || *now != state.set.service();
-    if (state.changed) {
-      state.set.update(now != nullptr ? *now : without_endpoints(state.service()));
-      close_unusable(state);
-    }
+    if (state.changed && now != nullptr) state.update(*now, routes_->usage(it->first));
+    if (state.changed && now == nullptr) state.leave();
     ++it;
   }
   for (Downstream& down : downstreams) {
@@ -68,7 +54,9 @@ std::shared_ptr<ServiceState> Context::service(ServiceId id) {
   if (const auto it = services_.find(id); it != services_.end()) return it->second;
   const auto* service = routes_ != nullptr ? routes_->service(id) : nullptr;
   if (service == nullptr) return nullptr;
-  return services_.emplace(id, std::make_shared<ServiceState>(*service, clock, random)).first->second;
+  const ServiceState::Surroundings around{
+      clock, random, [this, id]() -> observe::Slot& { return slot(id, kHostClient); }, nudge_others_};
+  return services_.emplace(id, std::make_shared<ServiceState>(*service, routes_->usage(id), around)).first->second;
 }
 
 std::string_view Context::client_name(ClientId client) const {
@@ -115,9 +103,18 @@ Context::Relief Context::relieve() {
 }
 
 void Context::sweep() {
-  const auto now = clock.steady();
-  for (auto& [id, state] : services_) state->pool.sweep(now);
+  for (auto& [id, state] : services_) state->sweep();
   access_log.tick();
+}
+
+void Context::nudged(ServiceId service, Nudge nudge) {
+  if (const auto it = services_.find(service); it != services_.end()) it->second->nudged(nudge);
+}
+
+std::size_t Context::shed_idle() {
+  std::size_t closed = 0;
+  for (auto& [id, state] : services_) closed += state->pool.close_half();
+  return closed;
 }
 
 }  // namespace causeway::proxy

@@ -15,25 +15,13 @@
 #include "observe/access_log.h"
 #include "observe/slab.h"
 #include "proxy/admission.h"
-#include "proxy/idle_pool.h"
 #include "proxy/origin_lookup.h"
 #include "proxy/routes.h"
-#include "upstream/set.h"
+#include "proxy/service_state.h"
 
 namespace causeway::proxy {
 
 struct Downstream;
-
-/// One worker's view of one service. Sessions keep it alive when the service leaves the snapshot.
-struct ServiceState {
-  ServiceState(std::shared_ptr<const Service> service, const Clock& clock, Random& random)
-      : set(std::move(service), clock, random) {}
-  const Service& service() const { return *set.service(); }
-
-  upstream::UpstreamSet set;
-  IdlePool pool;
-  bool changed = false;  ///< while a snapshot is applied
-};
 
 using DownstreamHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base_hook<DownstreamHook>,
@@ -42,7 +30,8 @@ using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base
 class Context {
  public:
   Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
-          const OriginLookup& origins, Admission& admission, observe::LogWriter& log_writer);
+          const OriginLookup& origins, Admission& admission, observe::LogWriter& log_writer,
+          std::function<void(ServiceId, Nudge)> nudge_others);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -63,6 +52,10 @@ class Context {
   void abort();
   /// Once a second: idle upstream connections, lines of the access log.
   void sweep();
+  /// From another worker.
+  void nudged(ServiceId service, Nudge nudge);
+  /// Closes half of the idle connections to endpoints: this host lacks descriptors or ports. The number.
+  std::size_t shed_idle();
 
   enum class Relief : std::uint8_t { freed, soon, none };
   /// Descriptors are scarce: ends something idle. freed: a pooled connection to an endpoint; soon: a client between two
@@ -85,6 +78,7 @@ class Context {
  private:
   std::size_t worker_;
   observe::Slab& slab_;
+  const std::function<void(ServiceId, Nudge)> nudge_others_;
   RoutesPtr routes_;
   std::unordered_map<ServiceId, std::shared_ptr<ServiceState>> services_;  ///< those used since they came
   bool draining_ = false;

@@ -49,6 +49,10 @@ void count(observe::Slot& slot, FailureReason reason) {
 
 }  // namespace
 
+void count_overflow(observe::Slot& slot, observe::Overflow limit) {
+  observe::bump(slot.overflows[static_cast<std::size_t>(limit)]);
+}
+
 void count_failure(observe::Slot& slot, Failure failure) {
   switch (failure) {
     case Failure::refused:
@@ -63,7 +67,11 @@ void count_failure(observe::Slot& slot, Failure failure) {
     case Failure::bad_response:
       return count(slot, FailureReason::other);
     case Failure::server_error:
+    case Failure::unavailable:
+    case Failure::given_up:
       return;  // an answer, not a failed connection
+    case Failure::no_port:
+      return count(slot, FailureReason::limit);
   }
 }
 
@@ -73,37 +81,38 @@ std::uint64_t microseconds_since(SteadyTime start) {
 }
 
 net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared_ptr<ServiceState> service,
-                        observe::Slot& slot, Target target, SteadyTime limit) {
+                        observe::Slot& slot, Target target, Lease lease, SteadyTime limit) {
   const auto start = std::chrono::steady_clock::now();
-  std::chrono::nanoseconds timeout = service->service().settings.connect_timeout;
+  std::chrono::nanoseconds timeout = service->settings().connect_timeout;
   if (limit != SteadyTime::max())
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
-  if (connected.error == boost::system::errc::too_many_files_open && context.relieve() == Context::Relief::freed) {
-    connected = co_await connector.connect(target.address, timeout);
+  if (is_local_limit(connected.error)) {
+    const bool no_descriptor = connected.error == boost::system::errc::too_many_files_open;
+    const bool freed = context.shed_idle() > 0 || (no_descriptor && context.relieve() == Context::Relief::freed);
+    if (freed) connected = co_await connector.connect(target.address, timeout);
   }
   Dialled dialled;
+  dialled.error = connected.error;
+  const error_code error = connected.error;
   if (connected.connection != nullptr) {
     slot.connect_duration.observe(microseconds_since(start));
     dialled.end = DialEnd::connected;
-    dialled.connection = std::move(connected.connection);
-    co_return dialled;
-  }
-  const error_code error = connected.error;
-  if (error == boost::asio::error::operation_aborted || error == boost::asio::error::connection_aborted) {
+    dialled.connection = UpstreamConnection(connected.connection.release(), CloseAndRelease{std::move(lease)});
+  } else if (error == boost::asio::error::operation_aborted || error == boost::asio::error::connection_aborted) {
     dialled.end = DialEnd::interrupted;
     service->set.report_abandoned(target.id);
-    co_return dialled;
-  }
-  if (is_local_limit(error)) {
-    dialled.end = DialEnd::limited;
+  } else if (is_local_limit(error)) {
+    const bool other_may = error.value() == EADDRNOTAVAIL;  // ports are taken for each destination
+    dialled.end = other_may ? DialEnd::failed : DialEnd::limited;
+    dialled.failure = Failure::no_port;
     count(slot, FailureReason::limit);
     service->set.report_abandoned(target.id);
-    co_return dialled;
+  } else {
+    dialled.failure = failure_of(error);
+    count_failure(slot, dialled.failure);
+    service->report_failure(target.id, slot);
   }
-  dialled.failure = failure_of(error);
-  count_failure(slot, dialled.failure);
-  if (service->set.report_failure(target.id)) observe::bump(slot.ejections);
   co_return dialled;
 }
 

@@ -1,4 +1,4 @@
-// Attempts at endpoints, and the request's way to them.
+// An attempt at an endpoint: the request's way to it, and what becomes of a failure.
 #include <algorithm>
 
 #include <boost/asio/error.hpp>
@@ -9,53 +9,6 @@
 namespace causeway::proxy {
 
 using boost::system::error_code;
-
-/// A connection to the endpoint whose turn it is: a pooled one, or a new one.
-net::Task<Http1Session::Acquired> Http1Session::acquire() {
-  ServiceState& state = service();
-  reused_ = false;
-  sent_ = 0;
-  response_begun_ = false;
-  const bool same = std::exchange(fresh_, false) && state.set.may_reuse(target_.id);
-  if (!same) {
-    const Endpoint* endpoint = state.set.pick(tried_);
-    if (endpoint == nullptr) {
-      if (!tried_.empty()) {
-        co_return Acquired::exhausted;  // answered with what the last endpoint's failure was
-      }
-      observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
-      co_return Acquired::no_endpoint;
-    }
-    if (!tried_.empty()) {
-      ++retries_;
-      observe::bump(slot().retries);
-    }
-    target_ = {endpoint->id, endpoint->address};
-    record_.upstream = target_.address;
-    upstream_ = state.pool.take(target_.id, target_.address);
-    if (upstream_ != nullptr) {
-      reused_ = true;
-      reported_ = false;
-      co_return Acquired::ready;
-    }
-  }
-  set_waits({.limit = limit_, .watch_client = true});
-  Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, limit_);
-  switch (dialled.end) {
-    case DialEnd::connected:
-      break;
-    case DialEnd::interrupted:
-      co_return Acquired::interrupted;
-    case DialEnd::limited:
-      co_return Acquired::limited;
-    case DialEnd::failed:
-      failure_ = dialled.failure;
-      co_return Acquired::failed;
-  }
-  upstream_ = std::move(dialled.connection);
-  reported_ = false;
-  co_return Acquired::ready;
-}
 
 net::Task<> Http1Session::attempt() {
   ended_ = Ended::undecided;
@@ -178,14 +131,25 @@ upstream::Attempt Http1Session::describe_attempt() const {
 
 bool Http1Session::wants_retry() {
   if (now() >= limit_) return false;
-  switch (upstream::decide(describe_attempt(), service().set.retry_budget())) {
+  switch (upstream::decide(describe_attempt(), service().settings(), service().set.retry_budget())) {
     case upstream::Retry::no:
+      return false;
+    case upstream::Retry::over_budget:
+      count_overflow(slot(), observe::Overflow::retry_budget);
       return false;
     case upstream::Retry::fresh_connection:
       fresh_ = true;
       return true;
     case upstream::Retry::other_endpoint:
       break;
+  }
+  if (!retrying_) {
+    retrying_ = Hold(service().usage(), &upstream::ServiceUsage::retries, service().settings().max_retries,
+                     slot().retries_active);
+  }
+  if (!retrying_) {
+    count_overflow(slot(), observe::Overflow::retries);
+    return false;
   }
   tried_.push_back(target_.id);
   return true;
@@ -196,7 +160,7 @@ void Http1Session::report_attempt() {
   if (std::exchange(reported_, true)) return;
   if (ended_ == Ended::failed && upstream::counts_against_endpoint(describe_attempt())) {
     count_failure(slot(), failure_);
-    if (service().set.report_failure(target_.id)) observe::bump(slot().ejections);
+    service().report_failure(target_.id, slot());
   } else {
     service().set.report_abandoned(target_.id);
   }

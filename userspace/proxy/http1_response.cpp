@@ -105,8 +105,8 @@ net::Task<bool> Http1Session::take_response_head() {
 
 void Http1Session::report_response() {
   if (std::exchange(reported_, true)) return;
-  if (status_ < 502 || status_ > 504) return service().set.report_success(target_.id);
-  if (service().set.report_failure(target_.id)) observe::bump(slot().ejections);
+  if (status_ < 502 || status_ > 504) return service().report_success(target_.id, slot());
+  service().report_failure(target_.id, slot());
 }
 
 net::Task<> Http1Session::forward_response() {
@@ -137,7 +137,7 @@ net::Task<> Http1Session::forward_response() {
   // A byte beyond the response would be taken for the next one's.
   if (persists && request_sent_ && upstream_in_.empty() && !context().draining() &&
       service().set.may_reuse(target_.id)) {
-    service().pool.put(target_.id, target_.address, std::move(upstream_), now());
+    service().give_back(target_, std::move(upstream_));
   }
 }
 

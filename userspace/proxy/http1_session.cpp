@@ -50,6 +50,7 @@ net::Task<> Http1Session::run() {
     count_request();
     if (logged()) log_request();
     upstream_.reset();
+    retrying_.release();
     if (after == After::close) co_await linger();
     if (after == After::reset) client().reset();
     if (after != After::keep) co_return;
@@ -157,9 +158,9 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
-    if (acquired == Acquired::limited) {
-      note(observe::Flag::overflow, kHostLimit);
-      co_return co_await answer(503, kHostLimit, false);
+    if (acquired == Acquired::refused || acquired == Acquired::late) {
+      note(observe::Flag::overflow, refusal_);
+      co_return co_await answer(acquired == Acquired::late ? 504 : 503, refusal_, false);
     }
     if (acquired == Acquired::ready) {
       co_await attempt();
@@ -188,8 +189,12 @@ net::Task<Http1Session::After> Http1Session::answer_failure() {
       co_return co_await answer(504, asked + ": no whole response in time", false);
     case upstream::Failure::bad_response:
       co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
+    case upstream::Failure::no_port:
+      co_return co_await answer(503, asked + ": this host has no free port left for a connection to it", false);
     case upstream::Failure::reset:
     case upstream::Failure::server_error:
+    case upstream::Failure::unavailable:
+    case upstream::Failure::given_up:
       break;
   }
   co_return co_await answer(502, asked + ": the connection ended before the response", false);
@@ -285,6 +290,7 @@ void Http1Session::on_endpoints_changed() {
 
 void Http1Session::interrupt_upstream(error_code reason) {
   if (upstream_ != nullptr) upstream_->interrupt(reason);
+  if (waiter_ != nullptr) waiter_->wake();
 }
 
 }  // namespace causeway::proxy

@@ -66,9 +66,21 @@ class Http1Session final : public Session {
   void note_failure();
   void note_cut(boost::system::error_code error);
 
-  // http1_exchange.cpp: attempts, and the request's way
-  enum class Acquired : std::uint8_t { ready, no_endpoint, exhausted, failed, limited, interrupted };
+  // http1_acquire.cpp: a connection
+  enum class Acquired : std::uint8_t {
+    ready,
+    no_endpoint,
+    exhausted,    ///< no endpoint that was not tried
+    failed,       ///< the connect: `failure_`
+    refused,      ///< by a limit: `refusal_`
+    late,         ///< no connection came free in time: `refusal_`
+    interrupted,
+  };
   net::Task<Acquired> acquire();
+  net::Task<Acquired> connect(Lease lease);
+  net::Task<Acquired> wait_for_connection(Choice& choice);
+
+  // http1_exchange.cpp: attempts, and the request's way
   net::Task<> attempt();
   net::Task<bool> send_request();
   net::Task<> pump_body();
@@ -117,9 +129,12 @@ class Http1Session final : public Session {
   SteadyTime limit_{};  ///< when the response must be complete
   std::vector<EndpointId> tried_;
   unsigned retries_ = 0;
+  Hold retrying_;        ///< while this request is one of max_retries
+  std::string refusal_;  ///< why no connection could be had
+  ConnectionQueue::Waiter* waiter_ = nullptr;
 
   // The attempt in hand.
-  std::unique_ptr<net::Connection> upstream_;
+  UpstreamConnection upstream_;
   Target target_;
   net::Buffer upstream_in_;
   std::string response_head_;

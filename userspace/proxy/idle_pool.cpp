@@ -6,7 +6,7 @@
 
 namespace causeway::proxy {
 
-std::unique_ptr<net::Connection> IdlePool::take(EndpointId endpoint, const SocketAddress& address) {
+UpstreamConnection IdlePool::take(EndpointId endpoint, const SocketAddress& address) {
   const auto it = endpoints_.find(endpoint);
   if (it == endpoints_.end() || it->second.address != address) return nullptr;
   auto& idle = it->second.idle;
@@ -19,7 +19,7 @@ std::unique_ptr<net::Connection> IdlePool::take(EndpointId endpoint, const Socke
   return nullptr;
 }
 
-void IdlePool::put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection,
+void IdlePool::put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection,
                    SteadyTime now) {
   auto& entry = endpoints_[endpoint];
   if (entry.address != address) entry = PerEndpoint{address, {}};
@@ -43,6 +43,27 @@ std::size_t IdlePool::shed(std::size_t count) {
     const std::size_t here = std::min(idle.size(), count - closed);
     idle.erase(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(here));
     closed += here;
+  }
+  return closed;
+}
+
+bool IdlePool::close_oldest() {
+  PerEndpoint* with_oldest = nullptr;
+  for (auto& [id, entry] : endpoints_) {
+    if (entry.idle.empty()) continue;
+    if (with_oldest == nullptr || entry.idle.front().since < with_oldest->idle.front().since) with_oldest = &entry;
+  }
+  if (with_oldest == nullptr) return false;
+  with_oldest->idle.erase(with_oldest->idle.begin());
+  return true;
+}
+
+std::size_t IdlePool::close_half() {
+  std::size_t closed = 0;
+  for (auto& [id, entry] : endpoints_) {
+    const std::size_t half = (entry.idle.size() + 1) / 2;
+    entry.idle.erase(entry.idle.begin(), entry.idle.begin() + static_cast<std::ptrdiff_t>(half));
+    closed += half;
   }
   return closed;
 }

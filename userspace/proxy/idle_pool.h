@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "model/ids.h"
-#include "net/connection.h"
+#include "proxy/lease.h"
 
 namespace causeway::proxy {
 
@@ -20,9 +20,9 @@ class IdlePool {
  public:
   /// The connection used last on which nothing came since; null if there is none. Others that it meets are closed: the
   /// server ended them, or sent what nobody asked for.
-  std::unique_ptr<net::Connection> take(EndpointId endpoint, const SocketAddress& address);
+  UpstreamConnection take(EndpointId endpoint, const SocketAddress& address);
   /// The connection carried a whole response and nothing beyond it.
-  void put(EndpointId endpoint, const SocketAddress& address, std::unique_ptr<net::Connection> connection,
+  void put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection,
            SteadyTime now);
 
   /// Closes those to endpoints (at addresses) that `keep` does not hold for.
@@ -30,7 +30,21 @@ class IdlePool {
   void retain(Keep keep) {
     std::erase_if(endpoints_, [&](const auto& entry) { return !keep(entry.first, entry.second.address); });
   }
-  void clear() { endpoints_.clear(); }
+  /// One to any endpoint that `may` holds for, as take(); what it belongs to goes into `endpoint` and `address`.
+  template <class May>
+  UpstreamConnection take_any(May may, EndpointId& endpoint, SocketAddress& address) {
+    for (auto& [id, entry] : endpoints_) {
+      if (entry.idle.empty() || !may(id, entry.address)) continue;
+      endpoint = id;
+      address = entry.address;
+      if (auto connection = take(id, entry.address)) return connection;
+    }
+    return nullptr;
+  }
+  /// Closes the one that is idle for longest. False: there is none.
+  bool close_oldest();
+  /// Closes the older half of each endpoint's; the number.
+  std::size_t close_half();
   /// Closes those that are idle for too long or were ended by their server.
   void sweep(SteadyTime now);
   /// Closes up to `count`, those that were idle for longest at their endpoint first. How many it closed.
@@ -39,7 +53,7 @@ class IdlePool {
 
  private:
   struct Idle {
-    std::unique_ptr<net::Connection> connection;
+    UpstreamConnection connection;
     SteadyTime since;
   };
   struct PerEndpoint {

@@ -28,6 +28,23 @@ bool any_logged(const Snapshot& snapshot) {
 
 }  // namespace
 
+void Proxy::Peers::begin(const std::vector<std::unique_ptr<Worker>>& workers) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& worker : workers) workers_.push_back(worker.get());
+}
+
+void Proxy::Peers::end() {
+  const std::lock_guard lock(mutex_);
+  workers_.clear();
+}
+
+void Proxy::Peers::nudge(std::size_t from, ServiceId service, Nudge nudge) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t w = 0; w < workers_.size(); ++w) {
+    if (w != from) workers_[w]->nudge(service, nudge);
+  }
+}
+
 Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings,
                                              std::vector<Fd> listeners, Fd counters, const OriginLookup& origins,
                                              Fd access_log) {
@@ -46,19 +63,24 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
+    const auto nudge = [peers = proxy->peers_, w](ServiceId service, Nudge kind) { peers->nudge(w, service, kind); };
     proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
-                                                       *proxy->log_writer_, std::move(shares[w])));
+                                                       *proxy->log_writer_, std::move(shares[w]), nudge));
   }
+  proxy->peers_->begin(proxy->workers_);
   for (auto& worker : proxy->workers_) worker->start();
   return proxy;
 }
 
-Proxy::~Proxy() = default;
+/// A worker that ends gives its connections back, and would tell others of it that have ended before.
+Proxy::~Proxy() {
+  peers_->end();
+}
 
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
   if (any_logged(*snapshot)) log_writer_->start();
-  const auto routes = std::make_shared<const Routes>(std::move(snapshot));
+  const auto routes = std::make_shared<const Routes>(snapshot, usages_.follow(*snapshot));
   const auto one_done =
       after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });
   for (auto& worker : workers_) worker->publish(routes, one_done);

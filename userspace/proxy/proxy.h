@@ -2,6 +2,7 @@
 // The workers as one: what the main thread does with them.
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -34,12 +35,27 @@ class Proxy {
   std::size_t workers() const { return workers_.size(); }
 
  private:
+  /// How workers reach each other, on the rare occasion that one waits for what another may have.
+  class Peers {
+   public:
+    void begin(const std::vector<std::unique_ptr<Worker>>& workers);
+    void end();
+    /// Any thread.
+    void nudge(std::size_t from, ServiceId service, Nudge nudge);
+
+   private:
+    std::mutex mutex_;
+    std::vector<Worker*> workers_;
+  };
+
   Proxy(boost::asio::io_context& main, observe::Slab slab) : main_(main), slab_(std::move(slab)) {}
 
   boost::asio::io_context& main_;
   observe::Slab slab_;
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<observe::LogWriter> log_writer_;
+  upstream::UsageRegistry usages_;
+  std::shared_ptr<Peers> peers_ = std::make_shared<Peers>();
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint64_t pings_ = 0;
   bool draining_ = false;

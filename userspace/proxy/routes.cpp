@@ -6,7 +6,7 @@
 
 namespace causeway::proxy {
 
-Routes::Routes(SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
+Routes::Routes(SnapshotPtr snapshot, Usages usages) : snapshot_(std::move(snapshot)), usages_(std::move(usages)) {
   by_address_.reserve(snapshot_->aliases.size() * 2);
   for (const Alias& alias : snapshot_->aliases) {
     // "::" is an alias without an address of that family.
@@ -23,6 +23,11 @@ const Alias* Routes::find(const SocketAddress& dialled) const {
 const std::shared_ptr<const Service>* Routes::service(ServiceId id) const {
   const auto it = snapshot_->services.find(id);
   return it != snapshot_->services.end() ? &it->second : nullptr;
+}
+
+std::shared_ptr<const upstream::Usage> Routes::usage(ServiceId id) const {
+  const auto it = usages_.find(id);
+  return it != usages_.end() ? it->second : nullptr;
 }
 
 SocketAddress dialled_address(const cw_origin& origin) {

@@ -6,6 +6,7 @@
 
 #include "net/join.h"
 #include "net/relay.h"
+#include "upstream/retry.h"
 
 namespace causeway::proxy {
 
@@ -20,26 +21,38 @@ std::chrono::milliseconds TcpSession::idle_timeout() const {
   return http ? s.settings.http_idle_timeout : s.settings.idle_timeout;
 }
 
+void TcpSession::count_refusal(const Choice& choice, bool first) {
+  if (choice.kind == Choice::Kind::full) return count_overflow(slot(), choice.limit);
+  if (!first) return;  // the endpoints that were tried are counted
+  observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+}
+
 net::Task<bool> TcpSession::connect() {
   ServiceState& state = service();
   std::vector<EndpointId> tried;
   auto failure = upstream::Failure::refused;
   set_waits({.watch_client = true});
+  Hold retrying;
   for (unsigned retries = 0;; ++retries) {
-    const Endpoint* endpoint = state.set.pick(tried);
-    if (endpoint == nullptr) {
+    Choice choice = state.choose(tried, ServiceState::From::dial, slot());
+    if (choice.kind == Choice::Kind::none || choice.kind == Choice::Kind::full) {
+      count_refusal(choice, tried.empty());
       if (!tried.empty()) co_return unconnected(failure);
-      note(observe::Flag::no_endpoint, "no endpoint that could be asked");
-      observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+      if (choice.kind == Choice::Kind::full) {
+        note(observe::Flag::overflow, "a limit of the service is reached");
+      } else {
+        note(observe::Flag::no_endpoint, "no endpoint that could be asked");
+      }
       co_return false;
     }
     if (!tried.empty()) observe::bump(slot().retries);
     record_.retries = retries;
-    target_ = {endpoint->id, endpoint->address};
+    target_ = choice.target;
     record_.upstream = target_.address;
-    Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, SteadyTime::max());
+    Dialled dialled =
+        co_await dial(context(), connector_, down_.service, slot(), target_, std::move(choice.lease), SteadyTime::max());
     if (dialled.end == DialEnd::connected) {
-      state.set.report_success(target_.id);
+      state.report_success(target_.id, slot());
       upstream_ = std::move(dialled.connection);
       if (!client().interrupted()) co_return true;
       note_client_end(client().interrupted());
@@ -50,8 +63,17 @@ net::Task<bool> TcpSession::connect() {
     if (dialled.end != DialEnd::failed) co_return false;
     failure = dialled.failure;
     const upstream::Attempt attempt{.failure = failure, .retries = retries};
-    if (upstream::decide(attempt, state.set.retry_budget()) != upstream::Retry::other_endpoint)
-      co_return unconnected(failure);
+    const auto next = upstream::decide(attempt, state.settings(), state.set.retry_budget());
+    if (next != upstream::Retry::other_endpoint) co_return unconnected(failure);
+    if (!retrying) {
+      retrying = Hold(state.usage(), &upstream::ServiceUsage::retries, state.settings().max_retries,
+                      slot().retries_active);
+      if (!retrying) {
+        count_overflow(slot(), observe::Overflow::retries);
+        record_.flags.set(observe::Flag::overflow);
+        co_return unconnected(failure);
+      }
+    }
     tried.push_back(target_.id);
   }
 }
@@ -85,7 +107,7 @@ net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
 
 void TcpSession::give_to_pool() {
   handed_over_ = true;
-  service().pool.put(target_.id, target_.address, std::move(upstream_), now());
+  service().give_back(target_, std::move(upstream_));
 }
 
 net::Task<> TcpSession::run() {

@@ -12,7 +12,8 @@ class TcpSession final : public Session {
   explicit TcpSession(Downstream& downstream);
   ~TcpSession() override;
 
-  /// A balanced connect, tried on up to kMaxRetries further endpoints. False: none took it, or the client left.
+  /// A balanced connect, tried on further endpoints as the settings say. False: none took it, a limit is reached, or the
+  /// client left.
   net::Task<bool> connect();
 
   enum class Speaker : std::uint8_t { client, server, nobody };
@@ -33,7 +34,9 @@ class TcpSession final : public Session {
   std::chrono::milliseconds idle_timeout() const;
   void interrupt_upstream(boost::system::error_code reason) override;
 
-  std::unique_ptr<net::Connection> upstream_;
+  void count_refusal(const Choice& choice, bool first);
+
+  UpstreamConnection upstream_;
   Target target_;
   SteadyTime started_;
   bool handed_over_ = false;  ///< the client turned out to speak HTTP

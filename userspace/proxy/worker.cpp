@@ -18,8 +18,9 @@ constexpr auto kAbortTime = 500ms;
 }  // namespace
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-               Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners)
-    : context_(loop_, index, settings, slab, origins, admission, log_writer),
+               Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
+               std::function<void(ServiceId, Nudge)> nudge_others)
+    : context_(loop_, index, settings, slab, origins, admission, log_writer, std::move(nudge_others)),
       is_first_(index == 0),
       sweep_timer_(
           loop_.wheel, [](void* self) { static_cast<Worker*>(self)->sweep(); }, this),
@@ -139,6 +140,10 @@ void Worker::look_at_process() {
   Admission& admission = context_.admission;
   admission.set_descriptors(descriptor_limit(context_.settings.limits.descriptors));
   if (memory_trim_.due(admission.connections(), context_.clock.steady())) ::malloc_trim(0);
+}
+
+void Worker::nudge(ServiceId service, Nudge nudge) {
+  loop_.post([this, service, nudge] { context_.nudged(service, nudge); });
 }
 
 void Worker::ping(std::uint64_t number) {

@@ -17,9 +17,10 @@ namespace causeway::proxy {
 /// All members: any one thread, but not two at once. Callbacks run on the worker's thread.
 class Worker {
  public:
-  /// `slab`, `origins`, `admission` and `log_writer` outlive it.
+  /// `slab`, `origins`, `admission` and `log_writer` outlive it. `nudge_others` hands a nudge to every other worker.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-         Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners);
+         Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
+         std::function<void(ServiceId, Nudge)> nudge_others);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -30,6 +31,9 @@ class Worker {
   void publish(RoutesPtr routes, std::function<void()> applied);
   /// Accepts what waits, then nothing more; ends what is idle, and after the drain time everything. Once.
   void drain(std::function<void()> drained);
+
+  /// From another worker; any thread.
+  void nudge(ServiceId service, Nudge nudge);
 
   /// Asks the event loop to store `number`.
   void ping(std::uint64_t number);

@@ -4,7 +4,15 @@
 
 namespace causeway::upstream {
 
-void OutlierDetector::retain(const std::vector<EndpointId>& candidates) {
+std::size_t OutlierDetector::may_be_out() const {
+  return settings_.ejection ? candidates_.size() * settings_.ejection_percent / 100 : 0;
+}
+
+void OutlierDetector::retain(const std::vector<EndpointId>& candidates, const ServiceSettings& settings) {
+  if (settings.ejection_failures != settings_.ejection_failures) {
+    for (auto& [endpoint, record] : records_) record.failures.clear();
+  }
+  settings_ = settings;
   candidates_ = candidates;
   std::sort(candidates_.begin(), candidates_.end());
   std::erase_if(records_, [this](const auto& entry) {
@@ -12,7 +20,7 @@ void OutlierDetector::retain(const std::vector<EndpointId>& candidates) {
     if (entry.second.phase != Phase::in) --ejected_;
     return true;
   });
-  while (ejected_ > candidates_.size() / 2) {
+  while (ejected_ > may_be_out()) {
     Record* first = nullptr;
     for (auto& [endpoint, record] : records_) {
       if (record.phase != Phase::in && (first == nullptr || record.until < first->until)) first = &record;
@@ -59,12 +67,17 @@ bool OutlierDetector::on_failure(EndpointId endpoint) {
     case Phase::in:
       break;
   }
-  record.failures[record.failure_count % kEjectAfter] = now;
+  const std::size_t enough = settings_.ejection_failures;
+  if (record.failures.size() != enough) {
+    record.failures.assign(enough, {});
+    record.failure_count = 0;
+  }
+  record.failures[record.failure_count % enough] = now;
   ++record.failure_count;
-  if (record.failure_count < kEjectAfter) return false;
-  const SteadyTime oldest = record.failures[record.failure_count % kEjectAfter];
+  if (record.failure_count < enough) return false;
+  const SteadyTime oldest = record.failures[record.failure_count % enough];
   // Without room it stays in, and its next failure asks again.
-  if (now - oldest > kFailureWindow || ejected_ >= candidates_.size() / 2) return false;
+  if (now - oldest > settings_.ejection_window || ejected_ >= may_be_out()) return false;
   ++ejected_;
   eject(record, now);
   return true;
@@ -92,11 +105,12 @@ void OutlierDetector::on_abandoned(EndpointId endpoint) {
 
 void OutlierDetector::eject(Record& record, SteadyTime now) {
   if (record.phase == Phase::in && now >= record.until) record.ejections = 0;
-  std::chrono::seconds duration = kBaseEjection;
-  for (std::uint32_t i = 0; i < record.ejections && duration < kMaxEjection; ++i) duration *= 2;
+  const auto longest = std::max(settings_.ejection_time, settings_.ejection_max_time);
+  auto duration = settings_.ejection_time;
+  for (std::uint32_t i = 0; i < record.ejections && duration < longest; ++i) duration *= 2;
   ++record.ejections;
   record.phase = Phase::out;
-  record.until = now + std::min(duration, kMaxEjection);
+  record.until = now + std::min(duration, longest);
   record.failure_count = 0;
 }
 
@@ -104,7 +118,7 @@ void OutlierDetector::restore(Record& record, SteadyTime now) {
   --ejected_;
   record.phase = Phase::in;
   record.failure_count = 0;
-  record.until = now + kMaxEjection;
+  record.until = now + std::max(settings_.ejection_time, settings_.ejection_max_time);
 }
 
 }  // namespace causeway::upstream

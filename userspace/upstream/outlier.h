@@ -1,6 +1,5 @@
 #pragma once
 // Passive ejection: an endpoint that keeps failing is left out for a while.
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -9,21 +8,20 @@
 
 #include "base/clock.h"
 #include "model/ids.h"
+#include "model/settings.h"
 
 namespace causeway::upstream {
 
-inline constexpr std::size_t kEjectAfter = 5;  ///< consecutive failures (refused, reset, timed out, 502 to 504) ...
-inline constexpr std::chrono::seconds kFailureWindow{30};  ///< ... within this time
-inline constexpr std::chrono::seconds kBaseEjection{30};   ///< doubled with each further ejection ...
-inline constexpr std::chrono::seconds kMaxEjection{300};   ///< ... up to this; also the quiet time that forgets them
-inline constexpr std::chrono::seconds kTrialTimeout{30};   ///< a trial without an outcome is given up after this
+inline constexpr std::chrono::seconds kTrialTimeout{30};  ///< a trial without an outcome is given up after this
 
 /// One worker's view of one service's endpoints. Keyed by EndpointId, so it survives changes of the set.
-/// An ejection's end is a trial: one request at a time goes to the endpoint; success takes it back, failure ejects it
-/// for twice as long. At most ⌊n/2⌋ of n candidates are out at a time, trials counted. Not thread-safe.
+/// An endpoint is ejected by so many consecutive failures (refused, reset, timed out, 502 to 504) within a window as the
+/// service's settings say. An ejection's end is a trial: one request at a time goes to the endpoint; success takes it
+/// back, failure ejects it for twice as long. At most ejection_percent of the candidates, rounded down, are out at a
+/// time, trials counted. Not thread-safe.
 class OutlierDetector {
  public:
-  explicit OutlierDetector(const Clock& clock) : clock_(clock) {}
+  OutlierDetector(const Clock& clock, const ServiceSettings& settings) : clock_(clock), settings_(settings) {}
 
   enum class State : std::uint8_t {
     in,
@@ -32,9 +30,9 @@ class OutlierDetector {
     on_trial,   ///< a request is trying it
   };
 
-  /// The endpoints that may be chosen now. Others are forgotten; if more than half of these are out, those whose time
-  /// ends first come back at once.
-  void retain(const std::vector<EndpointId>& candidates);
+  /// The endpoints that may be chosen now, and the service's settings. Others are forgotten; if more of these are out
+  /// than may be, those whose time ends first come back at once.
+  void retain(const std::vector<EndpointId>& candidates, const ServiceSettings& settings);
 
   State state(EndpointId endpoint) const;
   /// An endpoint not in `tried` whose trial is due; id 0: none.
@@ -54,17 +52,19 @@ class OutlierDetector {
  private:
   enum class Phase : std::uint8_t { in, out, on_trial };
   struct Record {
-    std::array<SteadyTime, kEjectAfter> failures{};  ///< ring of the last consecutive ones
+    std::vector<SteadyTime> failures;  ///< ring of the last ejection_failures consecutive ones
     std::size_t failure_count = 0;
     std::uint32_t ejections = 0;  ///< in a row, for doubling
     Phase phase = Phase::in;
     SteadyTime
         until{};  ///< out: when the trial is due; on_trial: when it is given up; in: when `ejections` is forgotten
   };
+  std::size_t may_be_out() const;
   void eject(Record& record, SteadyTime now);
   void restore(Record& record, SteadyTime now);
 
   const Clock& clock_;
+  ServiceSettings settings_;
   std::unordered_map<EndpointId, Record> records_;  ///< only endpoints that failed
   std::vector<EndpointId> candidates_;              ///< sorted
   std::size_t ejected_ = 0;                         ///< records not in phase `in`

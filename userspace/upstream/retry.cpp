@@ -7,11 +7,13 @@ namespace causeway::upstream {
 namespace {
 
 bool is_connect_failure(Failure failure) {
-  return failure == Failure::refused || failure == Failure::unreachable || failure == Failure::connect_timeout;
+  return failure == Failure::refused || failure == Failure::unreachable || failure == Failure::connect_timeout ||
+         failure == Failure::no_port;
 }
 
 bool is_stale_connection(const Attempt& attempt) {
-  return attempt.failure == Failure::reset && attempt.reused_connection && !attempt.response_begun;
+  if (!attempt.reused_connection) return false;
+  return attempt.failure == Failure::given_up || (attempt.failure == Failure::reset && !attempt.response_begun);
 }
 
 }  // namespace
@@ -34,26 +36,28 @@ void RetryBudget::on_request() {
   ++requests_;
 }
 
-bool RetryBudget::take() {
+bool RetryBudget::take(std::uint32_t percent) {
   advance();
-  if (retries_ >= std::max(kMinimum, requests_ * kPercent / 100)) return false;
+  if (percent == 0 || retries_ >= std::max(kMinimum, requests_ * percent / 100)) return false;
   ++ring_[static_cast<std::size_t>(now_) % kSeconds].retries;
   ++retries_;
   return true;
 }
 
-Retry decide(const Attempt& attempt, RetryBudget& budget) {
+Retry decide(const Attempt& attempt, const ServiceSettings& settings, RetryBudget& budget) {
   if (!attempt.replayable) return Retry::no;
-  if (is_connect_failure(attempt.failure)) return attempt.retries < kMaxRetries ? Retry::other_endpoint : Retry::no;
-  if (attempt.failure != Failure::reset || attempt.response_begun) return Retry::no;
+  const bool may_go_on = attempt.retries < settings.retries;
+  if (is_connect_failure(attempt.failure)) return may_go_on ? Retry::other_endpoint : Retry::no;
   if (attempt.request_sent && !attempt.idempotent) return Retry::no;
-  if (attempt.reused_connection) return Retry::fresh_connection;
-  if (attempt.retries >= kMaxRetries || !budget.take()) return Retry::no;
-  return Retry::other_endpoint;
+  if (is_stale_connection(attempt)) return Retry::fresh_connection;
+  const bool unanswered = attempt.failure == Failure::reset && !attempt.response_begun;
+  if (!unanswered && attempt.failure != Failure::unavailable) return Retry::no;
+  if (!may_go_on) return Retry::no;
+  return budget.take(settings.retry_budget) ? Retry::other_endpoint : Retry::over_budget;
 }
 
 bool counts_against_endpoint(const Attempt& attempt) {
-  return !is_stale_connection(attempt);
+  return !is_stale_connection(attempt) && attempt.failure != Failure::no_port;
 }
 
 }  // namespace causeway::upstream

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/clock.h"
+#include "model/settings.h"
 
 namespace causeway::upstream {
 
@@ -17,24 +18,25 @@ enum class Failure : std::uint8_t {
   reset,         ///< the connection broke, or ended, before the whole response head was there
   timeout,       ///< no response in time
   bad_response,  ///< malformed
-  server_error,  ///< a 502, 503 or 504 head: counted against the endpoint, and passed on
+  server_error,  ///< a 502 or 504 head: counted against the endpoint, and passed on
+  unavailable,   ///< a 503 head: the endpoint says that it did not do it
+  given_up,      ///< a 408 head: the endpoint waited for a request for too long
+  no_port,       ///< connect: this host has no free port to that address; says nothing about the endpoint
 };
 
-inline constexpr unsigned kMaxRetries = 2;  ///< a request, on other endpoints
-
-/// Retries of requests that may have reached a server: at most 20 % of the requests of the last 10 s, or 30 in 10 s
-/// where that is more (Linkerd: 20 %, 10 s, 10/s; Envoy: 20 %, 3 at a time). One a service and worker; not thread-safe.
+/// Retries of requests that may have reached a server: at most a part (retry_budget) of the requests of the last 10 s, or
+/// 30 in 10 s where that is more (Linkerd: 20 %, 10 s, 10/s; Envoy: 20 %, 3 at a time). One a service and worker; not
+/// thread-safe.
 class RetryBudget {
  public:
-  static constexpr std::uint64_t kPercent = 20;
   static constexpr std::uint64_t kMinimum = 30;
   static constexpr std::size_t kSeconds = 10;
 
   explicit RetryBudget(const Clock& clock) : clock_(clock) {}
   /// A request came (not: a retry).
   void on_request();
-  /// Takes one retry out of the budget; false: it is used up.
-  bool take();
+  /// Takes one retry out of a budget of so many percent; false: it is used up. Of 0 percent nothing can be taken.
+  bool take(std::uint32_t percent);
 
  private:
   struct Second {
@@ -62,6 +64,7 @@ struct Attempt {
 
 enum class Retry : std::uint8_t {
   no,
+  over_budget,       ///< no, because the budget is used up
   other_endpoint,    ///< counts into Attempt::retries
   fresh_connection,  ///< the same endpoint on a new connection: the pooled one had been closed by the server meanwhile
 };
@@ -69,11 +72,15 @@ enum class Retry : std::uint8_t {
 /// - connect failures: another endpoint, whatever the method; not budgeted, since no server got the request twice.
 /// - reset before any byte of the response, of an idempotent or unsent request whose bytes are at hand: on a pooled
 ///   connection a fresh one to the same endpoint (its idle timeout met our request: RFC 9112, 9.3.1; it is no failure
-///   of the endpoint), on a fresh one another endpoint within the budget.
-/// - everything else is answered: a timeout has used the request's time, 502 to 504 are the server's answer.
-Retry decide(const Attempt& attempt, RetryBudget& budget);
+///   of the endpoint), on a fresh one another endpoint within the budget. A 408 on a pooled connection is the same said
+///   in words (RFC 9110, 15.5.9).
+/// - 503 to an idempotent request whose bytes are at hand: another endpoint within the budget.
+/// - everything else is answered: a timeout has used the request's time, 502 and 504 are the server's answer, about
+///   another server.
+/// `settings`: how many retries on other endpoints a request may have, and the budget.
+Retry decide(const Attempt& attempt, const ServiceSettings& settings, RetryBudget& budget);
 
-/// Whether it counts against the endpoint: all but a reset of a pooled connection before any byte of the response.
+/// Whether it counts against the endpoint: all but a pooled connection that was closed meanwhile, and no_port.
 bool counts_against_endpoint(const Attempt& attempt);
 
 }  // namespace causeway::upstream

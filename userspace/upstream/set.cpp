@@ -5,7 +5,7 @@
 namespace causeway::upstream {
 
 UpstreamSet::UpstreamSet(std::shared_ptr<const Service> service, const Clock& clock, Random& random)
-    : service_(std::move(service)), outliers_(clock), turn_(random), budget_(clock) {
+    : service_(std::move(service)), outliers_(clock, service_->settings), turn_(random), budget_(clock) {
   refresh_candidates();
 }
 
@@ -20,7 +20,7 @@ void UpstreamSet::refresh_candidates() {
   std::vector<EndpointId> ids;
   ids.reserve(candidates_.size());
   for (const Endpoint* endpoint : candidates_) ids.push_back(endpoint->id);
-  outliers_.retain(ids);
+  outliers_.retain(ids, service_->settings);
   // turn_ points into the service before, which may be gone: pick() renews it before it looks.
   stale_ = true;
 }
@@ -55,8 +55,10 @@ bool UpstreamSet::report_failure(EndpointId endpoint) {
   return ejected_now;
 }
 
-void UpstreamSet::report_success(EndpointId endpoint) {
-  if (outliers_.on_success(endpoint)) stale_ = true;
+bool UpstreamSet::report_success(EndpointId endpoint) {
+  const bool came_back = outliers_.on_success(endpoint);
+  stale_ = stale_ || came_back;
+  return came_back;
 }
 
 void UpstreamSet::report_abandoned(EndpointId endpoint) {

@@ -32,7 +32,8 @@ class UpstreamSet {
   /// True if this failure ejected the endpoint (count it). Call only if counts_against_endpoint().
   bool report_failure(EndpointId endpoint);
   /// A response head other than 502 to 504 came; for plain TCP: connected.
-  void report_success(EndpointId endpoint);
+  /// True if this took an ejected endpoint back (count it).
+  bool report_success(EndpointId endpoint);
   /// Nothing was learned: the client left, or a pooled connection had been closed meanwhile.
   void report_abandoned(EndpointId endpoint);
 
@@ -44,6 +45,8 @@ class UpstreamSet {
   const Endpoint* find(EndpointId endpoint) const;
 
   bool ejected(EndpointId endpoint) const;
+  /// Whether the pick in hand is an ejected endpoint's trial.
+  bool on_trial(EndpointId endpoint) const { return outliers_.state(endpoint) == OutlierDetector::State::on_trial; }
   std::size_t ejected_count() const { return outliers_.ejected(); }
   RetryBudget& retry_budget() { return budget_; }
 

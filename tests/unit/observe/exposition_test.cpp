@@ -74,6 +74,39 @@ TEST(Totals, AddsUpWorkersAndNamesClients) {
   EXPECT_EQ(count(text, "health=\"starting\"} 1\n"), 1u);
 }
 
+TEST(Totals, WhatIsInUseIsTheServicesAndMeasuredByItsLimits) {
+  auto slab = Slab::create(2).value();
+  // A connection that one client made, another may have closed: only the sum has a meaning.
+  bump(slab.slot(0, ServiceId{1}, ClientId{7}).upstream_connections, 5);
+  drop(slab.slot(0, ServiceId{1}, kHostClient).upstream_connections, 2);
+  bump(slab.slot(1, ServiceId{1}, kHostClient).upstream_connections, 4);
+  bump(slab.slot(0, ServiceId{1}, kHostClient).requests_pending, 2);
+  bump(slab.slot(0, ServiceId{1}, kHostClient).overflows[static_cast<std::size_t>(Overflow::retries)], 3);
+  auto snapshot = std::make_shared<Snapshot>(*snapshot_of(1));
+  auto service = std::make_shared<Service>(*snapshot->services.at(ServiceId{1}));
+  service->settings.max_connections = 7;
+  service->settings.max_pending_requests = 3;
+  snapshot->services[ServiceId{1}] = service;
+  Exposition out;
+  expose_totals(out, add_up(slab), *snapshot, {});
+  const auto text = out.text();
+  const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",path=\"proxy\"";
+  for (const auto& line : {"causeway_upstream_connections_active" + of + "} 7\n",
+                           "causeway_requests_pending" + of + "} 2\n", "causeway_retries_active" + of + "} 0\n",
+                           "causeway_limit_reached" + of + ",limit=\"max_connections\"} 1\n",
+                           "causeway_limit_reached" + of + ",limit=\"max_pending_requests\"} 0\n",
+                           "causeway_limit_reached" + of + ",limit=\"max_retries\"} 0\n"}) {
+    EXPECT_EQ(count(text, line), 1u) << line << "in\n" << text;
+  }
+  EXPECT_EQ(count(text, "client=\"host\",path=\"proxy\",reason=\"retries\"} 3\n"), 1u);
+
+  slab.reset_gauges();
+  Exposition after;
+  expose_totals(after, add_up(slab), *snapshot, {});
+  EXPECT_EQ(count(after.text(), "causeway_upstream_connections_active" + of + "} 0\n"), 1u);
+  EXPECT_EQ(count(after.text(), "reason=\"retries\"} 3\n"), 1u) << "counters outlive the proxy";
+}
+
 TEST(Totals, CardinalityIsBoundedAndNothingIsLost) {
   constexpr std::uint32_t kServices = 1500;
   auto slab = Slab::create(2).value();
@@ -143,6 +176,7 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   for (auto& requests : slot.requests) bump(requests);
   for (auto& failed : slot.connections_failed) bump(failed);
   for (auto& exceeded : slot.bounds_exceeded) bump(exceeded);
+  for (auto& overflow : slot.overflows) bump(overflow);
   slot.request_duration.observe(10);
   Exposition out;
   expose_totals(out, add_up(slab), *snapshot_of(1), {});

@@ -132,6 +132,12 @@ Totals ProxyTest::totals() const {
     out.received += slot.bytes_received;
     out.retries += slot.retries;
     out.ejections += slot.ejections;
+    out.ejection_returns += slot.ejection_returns;
+    for (std::size_t i = 0; i < std::size(out.overflows); ++i) out.overflows[i] += slot.overflows[i];
+    out.upstream_connections += slot.upstream_connections;
+    out.pending += slot.requests_pending;
+    out.retries_active += slot.retries_active;
+    out.ejected += slot.endpoints_ejected;
   });
   return out;
 }

@@ -35,6 +35,10 @@ struct Totals {
   std::uint64_t failed[static_cast<std::size_t>(observe::FailureReason::count)] = {};
   std::uint64_t exceeded[static_cast<std::size_t>(observe::Bound::count)] = {};
   std::uint64_t exceeded_of(observe::Bound bound) const { return exceeded[static_cast<std::size_t>(bound)]; }
+  std::uint64_t overflows[static_cast<std::size_t>(observe::Overflow::count)] = {};
+  std::uint64_t ejection_returns = 0;
+  std::uint64_t upstream_connections = 0, pending = 0, retries_active = 0, ejected = 0;
+  std::uint64_t overflow(observe::Overflow limit) const { return overflows[static_cast<std::size_t>(limit)]; }
   std::uint64_t failures(observe::FailureReason reason) const { return failed[static_cast<std::size_t>(reason)]; }
 };
 

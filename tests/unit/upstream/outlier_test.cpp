@@ -17,7 +17,7 @@ constexpr EndpointId kD{4};
 
 class OutlierTest : public testing::Test {
  protected:
-  OutlierTest() { outliers.retain({kA, kB, kC, kD}); }
+  OutlierTest() { outliers.retain({kA, kB, kC, kD}, settings); }
 
   /// True if one of `n` failures ejected.
   bool fail(EndpointId endpoint, int n) {
@@ -33,7 +33,8 @@ class OutlierTest : public testing::Test {
   }
 
   ManualClock clock;
-  OutlierDetector outliers{clock};
+  ServiceSettings settings;
+  OutlierDetector outliers{clock, settings};
 };
 
 TEST_F(OutlierTest, TheFifthConsecutiveFailureEjects) {
@@ -176,9 +177,9 @@ TEST_F(OutlierTest, AtMostHalfAreOut) {
 }
 
 TEST_F(OutlierTest, HalfIsRoundedDown) {
-  outliers.retain({kA});
+  outliers.retain({kA}, settings);
   EXPECT_FALSE(fail(kA, 50));
-  outliers.retain({kA, kB, kC});
+  outliers.retain({kA, kB, kC}, settings);
   EXPECT_TRUE(fail(kA, 1));
   EXPECT_FALSE(fail(kB, 50));
 }
@@ -186,19 +187,19 @@ TEST_F(OutlierTest, HalfIsRoundedDown) {
 TEST_F(OutlierTest, SurvivesChangesOfTheSet) {
   fail(kA, 5);
   fail(kB, 3);
-  outliers.retain({kA, kB, kC});
+  outliers.retain({kA, kB, kC}, settings);
   EXPECT_EQ(outliers.state(kA), State::out);
-  outliers.retain({kA, kB, kC, kD});
+  outliers.retain({kA, kB, kC, kD}, settings);
   EXPECT_TRUE(fail(kB, 2));  // its three failures were kept
 }
 
 TEST_F(OutlierTest, ForgetsWhoIsGone) {
   fail(kA, 5);
-  outliers.retain({kB, kC, kD});
+  outliers.retain({kB, kC, kD}, settings);
   EXPECT_EQ(outliers.ejected(), 0u);
   EXPECT_EQ(outliers.state(kA), State::in);
   EXPECT_FALSE(fail(kA, 50));  // late reports do not bring it back
-  outliers.retain({kA, kB, kC, kD});
+  outliers.retain({kA, kB, kC, kD}, settings);
   EXPECT_FALSE(fail(kA, 4));
 }
 
@@ -206,13 +207,57 @@ TEST_F(OutlierTest, AShrinkingSetTakesBackWhoseTimeEndsFirst) {
   fail(kA, 5);
   clock.advance(1s);
   fail(kB, 5);
-  outliers.retain({kA, kB, kC});
+  outliers.retain({kA, kB, kC}, settings);
   EXPECT_EQ(outliers.ejected(), 1u);
   EXPECT_EQ(outliers.state(kA), State::in);
   EXPECT_EQ(outliers.state(kB), State::out);
-  outliers.retain({kB});
+  outliers.retain({kB}, settings);
   EXPECT_EQ(outliers.ejected(), 0u);
   EXPECT_EQ(outliers.state(kB), State::in);
+}
+
+TEST_F(OutlierTest, EachNumberIsSettable) {
+  settings.ejection_failures = 2;
+  settings.ejection_window = 1s;
+  settings.ejection_time = 3s;
+  settings.ejection_max_time = 5s;
+  settings.ejection_percent = 25;
+  outliers.retain({kA, kB, kC, kD}, settings);
+  fail(kA, 1);
+  clock.advance(1s + 1ms);
+  EXPECT_FALSE(fail(kA, 1)) << "outside the window";
+  EXPECT_TRUE(fail(kA, 1));
+  EXPECT_FALSE(fail(kB, 10)) << "a quarter of four is one";
+  clock.advance(3s - 1ms);
+  EXPECT_EQ(outliers.state(kA), State::out);
+  clock.advance(1ms);
+  EXPECT_EQ(outliers.state(kA), State::trial_due);
+  outliers.begin_trial(kA);
+  EXPECT_TRUE(fail(kA, 1));
+  clock.advance(5s - 1ms);
+  EXPECT_EQ(outliers.state(kA), State::out) << "doubled, but no longer than the longest";
+  clock.advance(1ms);
+  EXPECT_EQ(outliers.state(kA), State::trial_due);
+}
+
+TEST_F(OutlierTest, SwitchedOffItEjectsNothingAndTakesBackWhatIsOut) {
+  EXPECT_TRUE(fail(kA, 5));
+  settings.ejection = false;
+  outliers.retain({kA, kB, kC, kD}, settings);
+  EXPECT_EQ(outliers.state(kA), State::in);
+  EXPECT_EQ(outliers.ejected(), 0u);
+  EXPECT_FALSE(fail(kA, 100));
+  settings.ejection = true;
+  outliers.retain({kA, kB, kC, kD}, settings);
+  EXPECT_TRUE(fail(kA, 1));
+}
+
+TEST_F(OutlierTest, AnotherNumberOfFailuresStartsTheCountAnew) {
+  fail(kA, 4);
+  settings.ejection_failures = 3;
+  outliers.retain({kA, kB, kC, kD}, settings);
+  EXPECT_FALSE(fail(kA, 2));
+  EXPECT_TRUE(fail(kA, 1));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class UpstreamSetTest : public testing::Test {
     return result;
   }
   static void eject(UpstreamSet& set, std::uint32_t id) {
-    for (std::size_t i = 0; i < kEjectAfter; ++i) set.report_failure(EndpointId{id});
+    for (std::uint32_t i = 0; i < ServiceSettings{}.ejection_failures; ++i) set.report_failure(EndpointId{id});
     ASSERT_TRUE(set.ejected(EndpointId{id}));
   }
 
