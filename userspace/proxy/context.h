@@ -49,8 +49,9 @@ class Context {
   void sweep();
   /// From another worker.
   void nudged(ServiceId service, Nudge nudge);
-  /// Closes half of the idle connections to endpoints: this host lacks descriptors or ports. The number.
-  std::size_t shed_idle();
+  /// Closes half of the idle connections to endpoints: this host lacks descriptors, or ports to that address alone (null:
+  /// to any). The number.
+  std::size_t shed_idle(const SocketAddress* only);
 
   net::EventLoop& loop;
   const feed::ProxySettings settings;

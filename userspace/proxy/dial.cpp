@@ -87,8 +87,11 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
   if (limit != SteadyTime::max())
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
-  if (is_local_limit(connected.error) && context.shed_idle() > 0)
-    connected = co_await connector.connect(target.address, timeout);
+  if (is_local_limit(connected.error)) {
+    const bool ports = connected.error.value() == EADDRNOTAVAIL;
+    if (context.shed_idle(ports ? &target.address : nullptr) > 0)
+      connected = co_await connector.connect(target.address, timeout);
+  }
   Dialled dialled;
   dialled.error = connected.error;
   const error_code error = connected.error;
