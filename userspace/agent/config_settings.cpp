@@ -50,7 +50,8 @@ void read_settings(const std::string& table, const toml::table& from, SettingVal
     if (parsed) {
       out[known->key] = *parsed;
     } else {
-      problem(line, fmt::format("{}.{} must be {}, not {}", table, name.str(), allowed_values(*known), describe(value)));
+      problem(line,
+              fmt::format("{}.{} must be {}, not {}", table, name.str(), allowed_values(*known), describe(value)));
     }
   }
 }

@@ -18,13 +18,12 @@ json::object settings_view(const control::State& state, const control::Settings&
   for (const Setting& setting : settings_table()) {
     const auto source = resolved.sources.find(setting.key);
     const bool set = source != resolved.sources.end();
-    list.push_back(json::object{
-        {"key", setting.name},
-        {"value", show_setting(setting, setting.get(resolved.values))},
-        {"default", show_setting(setting, setting.get(defaults))},
-        {"set", set},
-        {"source", control::describe(set ? source->second : control::SettingSource::built_in, setting,
-                                     namespace_name + "/" + service.name)}});
+    list.push_back(json::object{{"key", setting.name},
+                                {"value", show_setting(setting, setting.get(resolved.values))},
+                                {"default", show_setting(setting, setting.get(defaults))},
+                                {"set", set},
+                                {"source", control::describe(set ? source->second : control::SettingSource::built_in,
+                                                             setting, namespace_name + "/" + service.name)}});
   }
   return {{"namespace", namespace_name}, {"discovery_name", service.name}, {"settings", std::move(list)}};
 }

@@ -16,9 +16,9 @@ struct ServiceSettings {
   std::uint32_t retry_budget = 20;  ///< percent of the requests
 
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds per_request_timeout{15'000};   ///< 0: off
-  std::chrono::milliseconds http_idle_timeout{300'000};    ///< 0: off
-  std::chrono::milliseconds idle_timeout{3'600'000};       ///< 0: off; of TCP
+  std::chrono::milliseconds per_request_timeout{15'000};  ///< 0: off
+  std::chrono::milliseconds http_idle_timeout{300'000};   ///< 0: off
+  std::chrono::milliseconds idle_timeout{3'600'000};      ///< 0: off; of TCP
   std::chrono::milliseconds drain_timeout{20'000};
 
   bool ejection = true;

@@ -37,10 +37,10 @@ void set(ServiceSettings& settings, std::uint64_t value) {
   settings.*Member = static_cast<Value>(value);
 }
 
-#define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                             \
-  Setting {                                                                              \
+#define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                                      \
+  Setting {                                                                                       \
     SettingKey::NAME, #NAME, SettingType::TYPE, MIN, MAX, OFF, TEXT, get<&ServiceSettings::NAME>, \
-        set<&ServiceSettings::NAME>                                                      \
+        set<&ServiceSettings::NAME>                                                               \
   }
 
 constexpr std::array kTable{

@@ -49,8 +49,8 @@ class ConnectionQueue {
   }
 
  private:
-  using List = boost::intrusive::list<Waiter, boost::intrusive::base_hook<Hook>,
-                                      boost::intrusive::constant_time_size<false>>;
+  using List =
+      boost::intrusive::list<Waiter, boost::intrusive::base_hook<Hook>, boost::intrusive::constant_time_size<false>>;
   void wake_from(List::iterator at) {
     while (at != waiters_.end() && at->woken_) ++at;
     if (at != waiters_.end()) at->wake();

@@ -111,9 +111,9 @@ void Context::nudged(ServiceId service, Nudge nudge) {
   if (const auto it = services_.find(service); it != services_.end()) it->second->nudged(nudge);
 }
 
-std::size_t Context::shed_idle() {
+std::size_t Context::shed_idle(const SocketAddress* only) {
   std::size_t closed = 0;
-  for (auto& [id, state] : services_) closed += state->pool.close_half();
+  for (auto& [id, state] : services_) closed += state->pool.close_half(only);
   return closed;
 }
 

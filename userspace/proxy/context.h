@@ -54,8 +54,9 @@ class Context {
   void sweep();
   /// From another worker.
   void nudged(ServiceId service, Nudge nudge);
-  /// Closes half of the idle connections to endpoints: this host lacks descriptors or ports. The number.
-  std::size_t shed_idle();
+  /// Closes half of the idle connections to endpoints: this host lacks descriptors, or ports to that address alone (null:
+  /// to any). The number.
+  std::size_t shed_idle(const SocketAddress* only);
 
   enum class Relief : std::uint8_t { freed, soon, none };
   /// Descriptors are scarce: ends something idle. freed: a pooled connection to an endpoint; soon: a client between two

@@ -51,8 +51,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
 
 net::Task<Http1Session::Acquired> Http1Session::connect(Lease lease) {
   set_waits({.limit = limit_, .watch_client = true});
-  Dialled dialled =
-      co_await dial(context(), connector_, down_.service, slot(), target_, std::move(lease), limit_);
+  Dialled dialled = co_await dial(context(), connector_, down_.service, slot(), target_, std::move(lease), limit_);
   switch (dialled.end) {
     case DialEnd::connected:
       break;
@@ -112,8 +111,9 @@ net::Task<Http1Session::Acquired> Http1Session::wait_for_connection(Choice& choi
   if (!interrupted) co_return Acquired::ready;
   if (interrupted != boost::asio::error::timed_out) co_return Acquired::interrupted;
   count_overflow(slot(), choice.limit);
-  refusal_ = fmt::format("{}: no connection came free in time, all that {} allows were in use", service_text(),
-                         choice.limit == observe::Overflow::connections ? "max_connections" : "max_endpoint_connections");
+  refusal_ =
+      fmt::format("{}: no connection came free in time, all that {} allows were in use", service_text(),
+                  choice.limit == observe::Overflow::connections ? "max_connections" : "max_endpoint_connections");
   co_return Acquired::late;
 }
 

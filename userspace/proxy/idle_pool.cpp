@@ -19,8 +19,7 @@ UpstreamConnection IdlePool::take(EndpointId endpoint, const SocketAddress& addr
   return nullptr;
 }
 
-void IdlePool::put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection,
-                   SteadyTime now) {
+void IdlePool::put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection, SteadyTime now) {
   auto& entry = endpoints_[endpoint];
   if (entry.address != address) entry = PerEndpoint{address, {}};
   if (entry.idle.size() >= kMaxIdlePerEndpoint) return;
@@ -58,10 +57,12 @@ bool IdlePool::close_oldest() {
   return true;
 }
 
-std::size_t IdlePool::close_half() {
+std::size_t IdlePool::close_half(const SocketAddress* only) {
   std::size_t closed = 0;
   for (auto& [id, entry] : endpoints_) {
+    if (only != nullptr && entry.address != *only) continue;
     const std::size_t half = (entry.idle.size() + 1) / 2;
+    for (std::size_t i = 0; i < half; ++i) entry.idle[i].connection->reset();
     entry.idle.erase(entry.idle.begin(), entry.idle.begin() + static_cast<std::ptrdiff_t>(half));
     closed += half;
   }

@@ -22,8 +22,7 @@ class IdlePool {
   /// server ended them, or sent what nobody asked for.
   UpstreamConnection take(EndpointId endpoint, const SocketAddress& address);
   /// The connection carried a whole response and nothing beyond it.
-  void put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection,
-           SteadyTime now);
+  void put(EndpointId endpoint, const SocketAddress& address, UpstreamConnection connection, SteadyTime now);
 
   /// Closes those to endpoints (at addresses) that `keep` does not hold for.
   template <class Keep>
@@ -43,8 +42,9 @@ class IdlePool {
   }
   /// Closes the one that is idle for longest. False: there is none.
   bool close_oldest();
-  /// Closes the older half of each endpoint's; the number.
-  std::size_t close_half();
+  /// Closes the older half of each endpoint's, or of those to one address; the number. With RST: a port that waits in
+  /// TIME_WAIT is not free.
+  std::size_t close_half(const SocketAddress* only);
   /// Closes those that are idle for too long or were ended by their server.
   void sweep(SteadyTime now);
   /// Closes up to `count`, those that were idle for longest at their endpoint first. How many it closed.

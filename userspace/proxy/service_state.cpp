@@ -109,9 +109,9 @@ Choice ServiceState::choose(std::span<const EndpointId> tried, From from, observ
 
 Choice ServiceState::idle_of_another(std::span<const EndpointId> tried) {
   Choice choice;
-  choice.connection = pool.take_any(
-      [&](EndpointId id, const SocketAddress&) { return !is_among(id, tried) && set.may_reuse(id); }, choice.target.id,
-      choice.target.address);
+  choice.connection =
+      pool.take_any([&](EndpointId id, const SocketAddress&) { return !is_among(id, tried) && set.may_reuse(id); },
+                    choice.target.id, choice.target.address);
   if (choice.connection != nullptr) choice.kind = Choice::Kind::pooled;
   return choice;
 }

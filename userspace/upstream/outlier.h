@@ -15,9 +15,9 @@ namespace causeway::upstream {
 inline constexpr std::chrono::seconds kTrialTimeout{30};  ///< a trial without an outcome is given up after this
 
 /// One worker's view of one service's endpoints. Keyed by EndpointId, so it survives changes of the set.
-/// An endpoint is ejected by so many consecutive failures (refused, reset, timed out, 502 to 504) within a window as the
-/// service's settings say. An ejection's end is a trial: one request at a time goes to the endpoint; success takes it
-/// back, failure ejects it for twice as long. At most ejection_percent of the candidates, rounded down, are out at a
+/// An endpoint is ejected by so many consecutive failures (refused, reset, timed out, 502 to 504) within a window as
+/// the service's settings say. An ejection's end is a trial: one request at a time goes to the endpoint; success takes
+/// it back, failure ejects it for twice as long. At most ejection_percent of the candidates, rounded down, are out at a
 /// time, trials counted. Not thread-safe.
 class OutlierDetector {
  public:

@@ -24,9 +24,9 @@ enum class Failure : std::uint8_t {
   no_port,       ///< connect: this host has no free port to that address; says nothing about the endpoint
 };
 
-/// Retries of requests that may have reached a server: at most a part (retry_budget) of the requests of the last 10 s, or
-/// 30 in 10 s where that is more (Linkerd: 20 %, 10 s, 10/s; Envoy: 20 %, 3 at a time). One a service and worker; not
-/// thread-safe.
+/// Retries of requests that may have reached a server: at most a part (retry_budget) of the requests of the last 10 s,
+/// or 30 in 10 s where that is more (Linkerd: 20 %, 10 s, 10/s; Envoy: 20 %, 3 at a time). One a service and worker;
+/// not thread-safe.
 class RetryBudget {
  public:
   static constexpr std::uint64_t kMinimum = 30;

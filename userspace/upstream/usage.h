@@ -12,8 +12,8 @@ namespace causeway::upstream {
 
 /// A number of things in use. Any thread.
 ///
-/// Sequentially consistent, so that of a thread that gives back and then looks for waiting ones, and another that begins
-/// to wait and then looks for a free one, at least one sees the other.
+/// Sequentially consistent, so that of a thread that gives back and then looks for waiting ones, and another that
+/// begins to wait and then looks for a free one, at least one sees the other.
 class UseCount {
  public:
   /// Counts one more, unless `limit` or more are in use. Compared first: a count that goes beyond the limit and back
@@ -52,8 +52,8 @@ struct Usage {
 /// Keeps the counts from snapshot to snapshot. One thread.
 class UsageRegistry {
  public:
-  /// The counts of every service of the snapshot; those of services and endpoints that left are forgotten (whoever still
-  /// uses them keeps them).
+  /// The counts of every service of the snapshot; those of services and endpoints that left are forgotten (whoever
+  /// still uses them keeps them).
   std::unordered_map<ServiceId, std::shared_ptr<const Usage>> follow(const Snapshot& snapshot);
 
  private:

@@ -7,9 +7,9 @@
 namespace causeway::control {
 namespace {
 
-using testing::HasSubstr;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::HasSubstr;
 
 /// The discovery name "web" in namespace "MyApp.local", with a Service Connect timeout.
 struct SettableService : World {
@@ -87,9 +87,10 @@ TEST(ServiceSettings, TheApiRefusesWhatItDoesNotTake) {
   };
   EXPECT_EQ(refused("'causeway:retrys':'3'"),
             "InvalidInput: Attribute causeway:retrys: unknown setting \"retrys\"; did you mean retries?");
-  EXPECT_EQ(refused("'other':'x','causeway:idle_timeout':'5'"),
-            "InvalidInput: Attribute causeway:idle_timeout: it takes a duration from 1ms to 365d, such as 5s or 250ms, or "
-            "off, not \"5\"");
+  EXPECT_EQ(
+      refused("'other':'x','causeway:idle_timeout':'5'"),
+      "InvalidInput: Attribute causeway:idle_timeout: it takes a duration from 1ms to 365d, such as 5s or 250ms, or "
+      "off, not \"5\"");
   EXPECT_THAT(refused("'causeway:':'3'"), HasSubstr("unknown setting"));
   world.ok("UpdateServiceAttributes",
            "{'ServiceId':'" + id + "','Attributes':{'causeway:idle_timeout':'off','Causeway:retries':'x'}}");

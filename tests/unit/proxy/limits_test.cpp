@@ -291,7 +291,8 @@ TEST_F(LimitsTest, BeyondMaxConnectionsATcpConnectionIsReset) {
   Server server([](Peer& peer) {
     for (auto byte = peer.read_exactly(1); !byte.empty(); byte = peer.read_exactly(1)) peer.send(byte);
   });
-  set({server.address()}, [](auto& s) { s.max_connections = 1; }, AppProtocol::tcp);
+  set(
+      {server.address()}, [](auto& s) { s.max_connections = 1; }, AppProtocol::tcp);
   auto first = dial();
   ASSERT_TRUE(first.send("x"));
   ASSERT_EQ(first.read_exactly(1), "x");
@@ -319,7 +320,8 @@ TEST_F(LimitsTest, ATcpConnectionIsNotTakenFromThePoolButMayCloseAnIdleOne) {
     peer.send(response("one"));
     peer.read_all();
   });
-  set({server.address()}, [](auto& s) { s.max_connections = 1; }, AppProtocol::detect);
+  set(
+      {server.address()}, [](auto& s) { s.max_connections = 1; }, AppProtocol::detect);
   ASSERT_EQ(ask()->body, "one");
   EXPECT_TRUE(eventually([&] { return totals().upstream_connections == 1; }));
   auto client = dial();
@@ -346,14 +348,15 @@ TEST_F(LimitsTest, WithoutRetriesLeftAFailureIsPassedOn) {
 
 TEST_F(LimitsTest, RetriesAreCountedWhileTheyLast) {
   GatedServer server;
-  set({refusing_address(), server.address()}, [](auto& s) { s.max_retries = 1; });
+  set({refusing_address(), server.address()}, [](auto& s) { s.max_retries = 2; });
   std::list<Peer> clients;
   for (int i = 0; i < 2; ++i) {
     clients.push_back(dial());
     ASSERT_TRUE(clients.back().send(get()));
     ASSERT_TRUE(eventually([&] { return server.asked() == i + 1; }));
   }
-  EXPECT_EQ(totals().retries_active, 1u);
+  EXPECT_GE(totals().retries, 1u) << "at the latest the second request met the one that refuses";
+  EXPECT_EQ(totals().retries_active, totals().retries);
   server.open();
   for (auto& client : clients) EXPECT_EQ(client.read_message()->status, 200);
   EXPECT_TRUE(eventually([&] { return totals().retries_active == 0; }));
