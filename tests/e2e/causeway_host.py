@@ -27,7 +27,8 @@ READY_SECONDS = 10
 class Host:
     """The agent is not started yet: start() does, so that a test can write a configuration first."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, launcher=()):
+        self.launcher = launcher  # a command that becomes the agent
         self.sandbox = Sandbox()
         self.directory = pathlib.Path(self.sandbox.directory)
         self.pin_root = f"/sys/fs/bpf/{self.sandbox.name}"
@@ -56,7 +57,7 @@ class Host:
     def launch(self, *arguments):
         """Starts causewayd without waiting for anything, outside the cgroup that it attaches to."""
         with open(self.log, "a") as log:
-            self.agent = self.sandbox.popen([BIN / "causewayd", "--config", self.config, *arguments],
+            self.agent = self.sandbox.popen([*self.launcher, BIN / "causewayd", "--config", self.config, *arguments],
                                             cgroup=self.sandbox.cgroup, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self.agent
 
@@ -170,14 +171,14 @@ class Host:
                     variables[name] = value
         return variables
 
-    def call(self, service, operation, **parameters):
+    def call(self, service, operation, /, **parameters):
         with self.sandbox.inside():
             return sigv4.call(API, service, operation, parameters, **self.credentials)
 
-    def cloud_map(self, operation, **parameters):
+    def cloud_map(self, operation, /, **parameters):
         return self.call("servicediscovery", operation, **parameters)
 
-    def ecs(self, operation, **parameters):
+    def ecs(self, operation, /, **parameters):
         return self.call("ecs", operation, **parameters)
 
     def finished(self, answer):
@@ -295,10 +296,11 @@ class HostTest(unittest.TestCase):
     """A test case with one started host for all its tests; each test leaves it as it found it."""
 
     settings = None
+    launcher = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.host = Host(cls.settings)
+        cls.host = Host(cls.settings, cls.launcher)
         cls.addClassCleanup(cls.host.close)
         cls.host.start()
         cls.describe()

@@ -81,8 +81,8 @@ class ClosingEndpoints(FaultTest):
         def behave(connection):
             connections.append(connection)
             while (request := read_request(connection)[0]) is not None:
-                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nok\n")
                 connections.append(request)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nok\n")
 
         self.service("heeded", [self.server(behave)], protocol="http")
         client = self.connect("heeded")

@@ -6,6 +6,7 @@ import threading
 
 from support.faults import FaultTest, get
 from support.nginx import Nginx
+from support.sandbox import wait_until
 
 HTTP_COUNT = 10_000
 TCP_COUNT = 4_000
@@ -25,6 +26,11 @@ class ManyConnections(FaultTest):
 
     def per_connection(self, before, count):
         return (self.proxy_pss() - before) / count
+
+    def assert_memory_is_given_back(self, before, used):
+        """All but what is kept for the next connections, a few seconds after the peak: KiB."""
+        wait_until(lambda: self.proxy_pss() - before < max(used / 4, 6144), 15,
+                   lambda: f"{used:.0f} KiB were used, {self.proxy_pss() - before} KiB are still there")
 
     def say(self, client, text):
         client.sendall(text)
@@ -59,6 +65,7 @@ class IdleHttp(ManyConnections):
         for client in clients:
             client.close()
         self.wait_connected("idle", 1)
+        self.assert_memory_is_given_back(before, HTTP_COUNT * used)
 
 
 class IdleTcp(ManyConnections):
@@ -82,6 +89,7 @@ class IdleTcp(ManyConnections):
         for client in clients:
             client.close()
         self.wait_connected("idle-tcp", 1)
+        self.assert_memory_is_given_back(before, TCP_COUNT * used)
 
 
 class Echo:

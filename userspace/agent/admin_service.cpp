@@ -84,6 +84,7 @@ std::string AdminService::State::metrics() {
     observe::expose_endpoints(out, *seen.snapshot);
     out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - seen.compiled).count());
   }
+  observe::expose_access_log(out, *parts.slab);
   expose_dns(out, parts.dns->counters());
   const std::pair<std::string_view, Revision> sinks[] = {
       {"proxy", parts.proxy->acknowledged()}, {"kernel", parts.plane->acknowledged()}, {"dns", parts.dns->acknowledged()}};

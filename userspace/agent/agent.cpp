@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "agent/access_log_output.h"
 #include "agent/account.h"
 #include "agent/admin_service.h"
 #include "agent/agent_lock.h"
@@ -70,6 +71,8 @@ control::Settings control_settings(const Config& config) {
   settings.alias_v4 = config.addresses.alias_v4;
   settings.alias_v6 = config.addresses.alias_v6;
   settings.task_v4 = config.addresses.task_v4;
+  settings.access_log_allowed = !config.access_log.path.empty();
+  if (config.access_log.enabled) settings.access_log = {config.access_log.format, config.access_log.include_query_parameters};
   settings.default_settings = config.defaults;
   settings.service_settings = config.services;
   return settings;
@@ -117,6 +120,7 @@ struct Agent::State {
   std::vector<Orphan> orphans;
   std::unique_ptr<ProxyProcess> proxy;
   std::unique_ptr<ProxyWatch> proxy_watch;
+  std::unique_ptr<AccessLogOutput> access_log;
   std::unique_ptr<DnsService> dns;
   std::unique_ptr<DataPath> data_path;
   std::unique_ptr<TaskSupervisor> supervisor;
@@ -234,6 +238,7 @@ Result<void> Agent::State::start_proxy() {
   options.log_level = config.log.level;
   options.settings.workers = config.proxy_workers();
   options.settings.drain = config.proxy.drain;
+  options.settings.limits = config.limits;
   options.counters = slab->fd();
   options.heartbeat = plane->heartbeat_fd();
   if (auto made = make_directory(options.jail, 0555); !made) return made.error();
@@ -270,7 +275,10 @@ void Agent::State::connect_parts() {
   data_path = std::make_unique<DataPath>(std::move(sinks));
   proxy->on_acknowledged([this](Revision revision) { data_path->proxy_acknowledged(revision); });
   proxy->on_ended([this] { data_path->proxy_ended(); });
+  access_log = std::make_unique<AccessLogOutput>(context.get_executor(), config.access_log.path,
+                                                 [this](Fd output) { proxy->set_access_log(std::move(output)); });
   controller->on_snapshot([this](SnapshotPtr snapshot) {
+    access_log->follow(*snapshot);
     admin->publish(snapshot);
     data_path->publish(std::move(snapshot));
   });
@@ -283,6 +291,7 @@ void Agent::State::connect_parts() {
   parts.dns = &dns->server();
   admin->start(parts);
   admin->publish(controller->snapshot());
+  access_log->follow(*controller->snapshot());
   data_path->publish(controller->snapshot());
   if (auto adopted = supervisor->start(); !adopted) log::error("{}", adopted.error().message());
   watch_listen_events();
@@ -391,6 +400,7 @@ void Agent::State::stop() {
   operations_timer.cancel();
   if (kernel_events) kernel_events->cancel();
   if (proxy_watch) proxy_watch->stop();
+  if (access_log) access_log->stop();
   if (supervisor) supervisor->stop();
   if (api) api->stop();
   if (!plane || !proxy) return finish_stop();
@@ -414,6 +424,9 @@ void Agent::State::finish_stop() {
 Agent::Agent(asio::io_context& context, Config config) : state_(std::make_unique<State>(context, std::move(config))) {}
 Agent::~Agent() = default;
 Result<void> Agent::start() { return state_->start(); }
+void Agent::reopen_logs() {
+  if (state_->access_log && !state_->stopping) state_->access_log->reopen();
+}
 void Agent::stop() { state_->stop(); }
 
 }  // namespace causeway::agent

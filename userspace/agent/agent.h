@@ -18,6 +18,8 @@ class Agent {
   /// Lock, cgroups, store, kernel part, proxy, DNS, interfaces. On an error what was begun is undone, but pins and a
   /// proxy that an earlier agent left: they go on serving.
   Result<void> start();
+  /// Opens the access log again, after a rotation.
+  void reopen_logs();
   /// Detaches, drains the proxy, stops the rest, then stops the io_context. A second call ends the drain.
   void stop();
 

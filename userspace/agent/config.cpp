@@ -194,6 +194,10 @@ void Reader::compare_listeners() {
 void Reader::compare_keys() {
   compare_ranges();
   compare_listeners();
+  if (out_.config.access_log.enabled && out_.config.access_log.path.empty()) {
+    problem(line_of("access_log.enabled", "access_log.path"),
+            "access_log.enabled is true, but access_log.path is empty; say where the lines go");
+  }
 }
 
 Result<std::string> read_file(const std::string& path) {

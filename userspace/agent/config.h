@@ -11,7 +11,9 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "feed/limits.h"
 #include "model/settings_table.h"
+#include "model/snapshot.h"
 
 namespace causeway::agent {
 
@@ -55,6 +57,8 @@ struct Config {
     std::chrono::seconds drain{20};
   } proxy;
 
+  feed::ProxyLimits limits;
+
   struct Dns {
     bool capture = true;
     std::vector<SocketAddress> resolvers;  ///< empty: those of /etc/resolv.conf
@@ -64,6 +68,12 @@ struct Config {
     log::Level level = log::Level::info;
   } log;
 
+  struct AccessLog {
+    std::string path = "/var/log/causeway/access.log";  ///< or "stdout"; "": nothing is logged
+    bool enabled = false;                               ///< also for services that do not ask for it
+    AccessLogFormat format = AccessLogFormat::text;
+    bool include_query_parameters = false;
+  } access_log;
   /// Settings of services, where the API does not give them: docs/settings.md.
   SettingValues defaults;
   std::map<std::string, SettingValues> services;  ///< by "namespace/discovery-name", lower case

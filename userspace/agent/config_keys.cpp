@@ -14,6 +14,24 @@ constexpr std::size_t kRunDirBytes = 90;
 constexpr std::string_view kLowerDigitsDash = "abcdefghijklmnopqrstuvwxyz0123456789-";
 constexpr std::string_view kAccountAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
+/// A field that is a whole number.
+template <std::uint32_t feed::ProxyLimits::*kMember>
+Kind number(std::uint64_t min, std::uint64_t max) {
+  return integer(
+      min, max, [](Config& c, std::uint64_t v) { c.limits.*kMember = static_cast<std::uint32_t>(v); },
+      [](Config& c) -> std::uint64_t { return c.limits.*kMember; });
+}
+
+/// A time that is given in whole seconds.
+template <std::chrono::milliseconds feed::ProxyLimits::*kMember>
+Kind seconds(std::uint64_t min, std::uint64_t max) {
+  return integer(
+      min, max, [](Config& c, std::uint64_t v) { c.limits.*kMember = std::chrono::seconds(v); },
+      [](Config& c) {
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(c.limits.*kMember).count());
+      });
+}
+
 ConfigKey key(std::string_view table, std::string_view name, Kind kind, std::string_view text) {
   return {table, name, std::move(kind.expects), text, std::move(kind.set), std::move(kind.show)};
 }
@@ -84,6 +102,25 @@ std::vector<ConfigKey> make_keys() {
       "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its service, "
       "[settings.md](settings.md).");
 
+  using feed::ProxyLimits;
+  add("limits", "header_bytes", number<&ProxyLimits::header_bytes>(1024, 65536),
+      "Bytes of a request's head, request line included. A longer one is answered 431.");
+  add("limits", "header_fields", number<&ProxyLimits::header_fields>(1, 1000),
+      "Header fields of a request. More are answered 431.");
+  add("limits", "header_seconds", seconds<&ProxyLimits::header_time>(1, 3600),
+      "How long a request's head may take from its first byte to its last. A slower one is answered 408.");
+  add("limits", "body_idle_seconds", seconds<&ProxyLimits::body_idle>(0, 86400),
+      "How long a request's body may pause, whatever the service's own idle timeout. 408 after that. 0: as long as the "
+      "service's.");
+  add("limits", "connections", number<&ProxyLimits::connections>(1, 4'000'000),
+      "Connections of clients that the proxy takes in all.");
+  add("limits", "connections_per_workload", number<&ProxyLimits::connections_per_workload>(0, 4'000'000),
+      "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three quarters "
+      "of what the proxy takes in all.");
+  add("limits", "descriptors", number<&ProxyLimits::descriptors>(0, 4'000'000),
+      "File descriptors that the proxy may use. An eighth is kept for connections to endpoints. 0, or more than the "
+      "hard limit of open files: that limit.");
+
   add("dns", "capture", boolean(FIELD(bool, dns.capture)),
       "Whether the kernel takes intercepted processes' queries, to whatever resolver, to the agent.");
   add("dns", "resolvers", resolvers(FIELD(std::vector<SocketAddress>, dns.resolvers)),
@@ -91,6 +128,15 @@ std::vector<ConfigKey> make_keys() {
       "Captured ones go to the resolver that was asked.");
 
   add("log", "level", log_level(FIELD(log::Level, log.level)), "Lines below it are not written.");
+
+  add("access_log", "path", path_or_word(FIELD(std::string, access_log.path), 200, "stdout"),
+      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard output. "
+      "Empty: nothing is logged, whatever a service asks for.");
+  add("access_log", "enabled", boolean(FIELD(bool, access_log.enabled)),
+      "Whether requests to services without an `accessLogConfiguration` are logged too.");
+  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)), "Of those services' lines.");
+  add("access_log", "include_query_parameters", boolean(FIELD(bool, access_log.include_query_parameters)),
+      "Whether those services' paths are logged with their query, which may hold secrets.");
   return keys;
 }
 
@@ -108,8 +154,13 @@ const std::vector<ConfigTable>& config_tables() {
        "after its aliases or tasks are gone."},
       {"aws", "How the AWS API names things."},
       {"proxy", "The proxy process."},
+      {"limits",
+       "What the proxy's clients may use; [limits.md](limits.md) has what happens beyond, and what counts it."},
       {"dns", "Name resolution."},
       {"log", "The agent's log, on standard error."},
+      {"access_log",
+       "Requests and relayed connections, one a line; see [access-log.md](access-log.md). A service is logged if its "
+       "`accessLogConfiguration` asks for it, with the format given there."},
   };
   return tables;
 }

@@ -84,6 +84,15 @@ Kind absolute_path(Field<std::string> field, std::size_t max_length, Empty empty
   });
 }
 
+Kind path_or_word(Field<std::string> field, std::size_t max_length, std::string_view word) {
+  std::string expects =
+      fmt::format("an absolute path of at most {} bytes without \"..\", \"{}\", or \"\"", max_length, word);
+  return text_kind(field, std::move(expects), [max_length, word](std::string_view path) {
+    if (path.empty() || path == word) return true;
+    return path[0] == '/' && path.size() <= max_length && plain(path) && clean_components(path.substr(1));
+  });
+}
+
 Kind relative_path(Field<std::string> field) {
   return text_kind(field, "a relative path of at most 128 bytes without \"..\"",
                    [](std::string_view path) { return path.size() <= 128 && plain(path) && clean_components(path); });
@@ -183,6 +192,21 @@ Kind prefix(Field<IpPrefix> field, int family, unsigned min_length, unsigned max
     return std::nullopt;
   };
   kind.show = [field](Config& config) { return toml_string(field(config).to_string()); };
+  return kind;
+}
+
+Kind access_log_format(Field<AccessLogFormat> field) {
+  Kind kind;
+  kind.expects = "\"text\" or \"json\"";
+  kind.set = [field, what = kind.expects](const toml::node& value, Config& config) -> Problem {
+    const auto* text = value.as_string();
+    if (text == nullptr || (text->get() != "text" && text->get() != "json")) return wrong(what, value);
+    field(config) = text->get() == "json" ? AccessLogFormat::json : AccessLogFormat::text;
+    return std::nullopt;
+  };
+  kind.show = [field](Config& config) {
+    return toml_string(field(config) == AccessLogFormat::json ? "json" : "text");
+  };
   return kind;
 }
 

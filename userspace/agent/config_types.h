@@ -27,6 +27,9 @@ Kind integer(std::uint64_t min, std::uint64_t max, std::function<void(Config&, s
 Kind address(Field<SocketAddress> field, int family);  ///< AF_INET, AF_INET6, AF_UNSPEC
 Kind resolvers(Field<std::vector<SocketAddress>> field);
 Kind prefix(Field<IpPrefix> field, int family, unsigned min_length, unsigned max_length);
+/// An absolute path, `word`, or "".
+Kind path_or_word(Field<std::string> field, std::size_t max_length, std::string_view word);
+Kind access_log_format(Field<AccessLogFormat> field);  ///< "text" or "json"
 Kind log_level(Field<log::Level> field);
 
 }  // namespace causeway::agent::types

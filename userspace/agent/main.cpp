@@ -14,11 +14,15 @@ namespace {
 
 using namespace causeway;
 
-void stop_on_signal(boost::asio::signal_set& signals, agent::Agent& agent) {
-  signals.async_wait([&](boost::system::error_code error, int) {
+void follow_signals(boost::asio::signal_set& signals, agent::Agent& agent) {
+  signals.async_wait([&](boost::system::error_code error, int signal) {
     if (error) return;
-    agent.stop();
-    stop_on_signal(signals, agent);
+    if (signal == SIGHUP) {
+      agent.reopen_logs();
+    } else {
+      agent.stop();
+    }
+    follow_signals(signals, agent);
   });
 }
 
@@ -28,12 +32,12 @@ int run(agent::Config config) {
   ::signal(SIGPIPE, SIG_IGN);
   boost::asio::io_context context{1};
   agent::Agent agent(context, std::move(config));
-  boost::asio::signal_set signals(context, SIGTERM, SIGINT);
+  boost::asio::signal_set signals(context, SIGTERM, SIGINT, SIGHUP);
   if (auto started = agent.start(); !started) {
     log::error("{}", started.error().message());
     return 1;
   }
-  stop_on_signal(signals, agent);
+  follow_signals(signals, agent);
   context.run();
   return 0;
 }

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "observe/log_writer.h"
 
 namespace causeway::agent {
 namespace {
@@ -97,6 +98,8 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
 
   Result<void> start();
   Result<void> hand_over(Child& child);
+  Result<void> make_log_control(feed::Handover& handover);
+  void send_log_output();
   void watch_end();
   void ended();
   bool ends_too_often();
@@ -108,6 +111,8 @@ struct ProxyProcess::State : std::enable_shared_from_this<State> {
   asio::steady_timer timer;
   std::optional<asio::posix::stream_descriptor> pidfd;
   std::unique_ptr<feed::Publisher> publisher;
+  Fd log_control;  ///< to the proxy's observe::LogWriter
+  Fd log_output;
   SnapshotPtr newest;
   std::function<void(Revision)> acknowledged_callback;
   std::function<void()> ended_callback;
@@ -154,10 +159,25 @@ Result<void> ProxyProcess::State::hand_over(Child& child) {
   feed::Handover handover;
   for (const auto& listener : options.listeners) handover.listeners.emplace_back(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 4));
   handover.counters = Fd(::fcntl(options.counters, F_DUPFD_CLOEXEC, 4));
+  if (auto made = make_log_control(handover); !made) return made.error();
   if (options.heartbeat >= 0) handover.heartbeat = Fd(::fcntl(options.heartbeat, F_DUPFD_CLOEXEC, 4));
   if (auto handed = publisher->hand_over(options.settings, handover); !handed) return handed.error();
   if (newest) publisher->publish(newest);
   return {};
+}
+
+Result<void> ProxyProcess::State::make_log_control(feed::Handover& handover) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errno_error(errno, "make socket pair for", "the access log");
+  log_control = Fd(pair[0]);
+  handover.access_log = Fd(pair[1]);
+  send_log_output();
+  return {};
+}
+
+void ProxyProcess::State::send_log_output() {
+  if (!log_control || !log_output) return;
+  if (auto sent = observe::send_log_output(log_control.get(), log_output.get()); !sent) log::error("{}", sent.error().message());
 }
 
 void ProxyProcess::State::watch_end() {
@@ -170,6 +190,7 @@ void ProxyProcess::State::ended() {
   const auto how = ending(pid);
   pidfd.reset();
   publisher.reset();
+  log_control.reset();
   const bool had_served = alive.exchange(false);
   const int old = pid.exchange(-1);
   if (stopping) return finish();
@@ -215,6 +236,11 @@ Result<void> ProxyProcess::start() { return state_->start(); }
 void ProxyProcess::publish(SnapshotPtr snapshot) {
   state_->newest = std::move(snapshot);
   if (state_->publisher) state_->publisher->publish(state_->newest);
+}
+
+void ProxyProcess::set_access_log(Fd output) {
+  state_->log_output = std::move(output);
+  state_->send_log_output();
 }
 
 void ProxyProcess::on_acknowledged(std::function<void(Revision)> callback) { state_->acknowledged_callback = std::move(callback); }

@@ -41,6 +41,8 @@ class ProxyProcess {
   /// Sent now, and whole to every proxy that starts later.
   void publish(SnapshotPtr snapshot);
   void on_acknowledged(std::function<void(Revision)> callback);
+  /// Where its access log goes from now on, and that of every proxy that starts later.
+  void set_access_log(Fd output);
   /// Called when it has ended on its own, before it is started again.
   void on_ended(std::function<void()> callback);
 

@@ -218,11 +218,16 @@ void TaskSupervisor::State::check_ports(const TaskRecord& task) {
 }
 
 void TaskSupervisor::State::check_port(const TaskRecord& task, std::uint16_t port) {
-  if (!options.is_listening) return;
+  if (!options.is_listening || !followed.contains(task.id)) return;
   const auto listening = options.is_listening({task.address, port});
   if (!listening) {
     log::warn("task {}: whether port {} listens is unknown: {}", task.id, port, listening.error().message());
     return;
+  }
+  // A task that has ended closes its ports first: one change for both reaches the data path in half the time.
+  if (!*listening) {
+    const auto populated = cgroups->populated(cgroup_of(task));
+    if (populated && !*populated) return cgroup_changed(task.id);
   }
   const auto changed =
       controller.change([&](control::Call& call) { return control::task_listening(call, task, port, *listening); });

@@ -78,7 +78,7 @@ struct TaskSupervisor::State : std::enable_shared_from_this<State> {
     });
   }
   void check_ports_of(const std::string& id) {
-    if (const TaskRecord* task = record(id)) check_ports(*task);
+    if (const TaskRecord* task = record(id)) check_ports(TaskRecord(*task));  // a copy: a look may change the record
   }
 
   asio::any_io_executor executor;

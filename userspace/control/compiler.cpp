@@ -30,6 +30,11 @@ AppProtocol protocol_of(const ConnectEntry* entry) {
   return entry->port.app_protocol == "grpc" ? AppProtocol::grpc : AppProtocol::http2;
 }
 
+AccessLogSettings access_log_of(const ConnectEntry* entry, const Settings& settings) {
+  if (!settings.access_log_allowed) return {};
+  return entry != nullptr && entry->access_log ? *entry->access_log : settings.access_log;
+}
+
 /// The previous snapshot's pointer where it holds the same, else a new one.
 template <class Key, class T>
 std::shared_ptr<const T> shared(T&& fresh, const Key& key, const std::map<Key, std::shared_ptr<const T>>* before) {
@@ -52,6 +57,7 @@ class Compiler {
     for (const auto& connected : connected_) add_aliases(connected);
     sort_aliases();
     add_workloads();
+    add_clients();
     return std::move(out_);
   }
 
@@ -99,6 +105,7 @@ class Compiler {
     service.discovery_name = record.name;
     service.protocol = protocol_of(entry);
     service.settings = resolve_settings(settings_, space, record, entry).values;
+    service.access_log = access_log_of(entry, settings_);
     out_->services[record.number] =
         shared(std::move(service), record.number, previous_ ? &previous_->services : nullptr);
   }
@@ -150,6 +157,14 @@ class Compiler {
                                space == state_.namespaces.end() ? kNoNamespace : space->second.number,
                                task.address,
                                task.ports};
+      }
+    }
+  }
+
+  void add_clients() {
+    for (const auto& [cluster, services] : state_.ecs_services) {
+      for (const auto& [name, service] : services) {
+        if (service.status != "INACTIVE") out_->clients[service.number] = name;
       }
     }
   }

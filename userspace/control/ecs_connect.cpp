@@ -32,6 +32,14 @@ ConnectEntry read_entry(const json::object& entry, const PortMapping& port) {
   return out;
 }
 
+/// accessLogConfiguration; empty where it is not given.
+std::optional<AccessLogSettings> read_access_log(const json::object& configuration) {
+  const auto& given = object_of(configuration, "accessLogConfiguration");
+  if (!has(given, "format")) return std::nullopt;
+  return AccessLogSettings{text_of(given, "format") == "JSON" ? AccessLogFormat::json : AccessLogFormat::text,
+                           text_of(given, "includeQueryParameters") == "ENABLED"};
+}
+
 std::string names_of(const std::vector<PortMapping>& ports) {
   std::string all;
   for (const auto& port : ports) all += fmt::format("{}\"{}\"", all.empty() ? "" : ", ", port.name);
@@ -125,10 +133,13 @@ std::vector<ConnectEntry> connect_entries(const EcsServiceRecord& service, const
   std::vector<ConnectEntry> entries;
   if (!connect_enabled(service) || definition == nullptr) return entries;
   const auto ports = port_mappings(*definition);
+  const auto access_log = read_access_log(service.service_connect);
   for (const auto& value : list_of(service.service_connect, "services")) {
     const auto* entry = value.if_object();
     const auto* port = entry == nullptr ? nullptr : find_port(ports, text_of(*entry, "portName"));
-    if (port != nullptr) entries.push_back(read_entry(*entry, *port));
+    if (port == nullptr) continue;
+    entries.push_back(read_entry(*entry, *port));
+    entries.back().access_log = access_log;
   }
   return entries;
 }

@@ -18,6 +18,7 @@ struct ConnectEntry {
   std::string dns_name;                                      ///< "" where the alias has none
   std::optional<std::uint32_t> idle_timeout_seconds;         ///< 0 is off
   std::optional<std::uint32_t> per_request_timeout_seconds;  ///< 0 is off
+  std::optional<AccessLogSettings> access_log;               ///< of the whole configuration
 };
 
 /// An ECS service that takes part in Service Connect.

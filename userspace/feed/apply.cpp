@@ -64,6 +64,10 @@ Result<std::shared_ptr<const Service>> get_service(const wire::Service& in) {
     }
     setting->set(out->settings, s.value());
   }
+  if (in.access_log() > static_cast<std::uint32_t>(AccessLogFormat::json)) {
+    return malformed(subject, fmt::format("unknown access log format {}", in.access_log()));
+  }
+  out->access_log = {static_cast<AccessLogFormat>(in.access_log()), in.access_log_query()};
   out->endpoints.reserve(static_cast<std::size_t>(in.endpoints_size()));
   for (const auto& e : in.endpoints()) {
     auto endpoint = get_endpoint(e);
@@ -156,6 +160,8 @@ Result<Applier::Outcome> Applier::apply(std::string_view message) {
   }
   for (const auto id : delta.removed_services()) next_->services.erase(ServiceId(id));
   if (auto applied = apply_aliases(next_->aliases, delta); !applied) return applied.error();
+  for (const auto& client : delta.clients()) next_->clients[ClientId(client.id())] = client.name();
+  for (const auto id : delta.removed_clients()) next_->clients.erase(ClientId(id));
   if (!delta.last()) return Outcome{};
   current_ = std::move(next_);
   return Outcome{current_, false};

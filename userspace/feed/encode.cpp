@@ -27,6 +27,8 @@ void put(wire::Service& out, const Service& service) {
     s.set_key(static_cast<std::uint32_t>(setting.key));
     s.set_value(setting.get(service.settings));
   }
+  out.set_access_log(static_cast<std::uint32_t>(service.access_log.format));
+  out.set_access_log_query(service.access_log.query);
   out.mutable_endpoints()->Reserve(static_cast<int>(service.endpoints.size()));
   for (const Endpoint& endpoint : service.endpoints) {
     auto& e = *out.add_endpoints();
@@ -139,12 +141,31 @@ void encode_aliases(Parts& parts, const Snapshot* before, const Snapshot& after)
   }
 }
 
+void encode_clients(Parts& parts, const Snapshot* before, const Snapshot& after) {
+  static const decltype(Snapshot::clients) kNone;
+  const auto& old = before != nullptr ? before->clients : kNone;
+  for (const auto& [id, name] : after.clients) {
+    const auto it = old.find(id);
+    if (it != old.end() && it->second == name) continue;
+    auto& out = *parts.open().add_clients();
+    out.set_id(id.value);
+    out.set_name(name);
+    parts.added(out.ByteSizeLong());
+  }
+  for (const auto& [id, name] : old) {
+    if (after.clients.contains(id)) continue;
+    parts.open().add_removed_clients(id.value);
+    parts.added(4);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> encode_delta(const Snapshot* before, const Snapshot& after) {
   Parts parts(after.revision);
   encode_services(parts, before, after);
   encode_aliases(parts, before, after);
+  encode_clients(parts, before, after);
   return parts.finish();
 }
 

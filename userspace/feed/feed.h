@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/ip.h"
 #include "base/result.h"
+#include "feed/limits.h"
 #include "model/snapshot.h"
 
 namespace causeway::feed {
@@ -22,6 +23,7 @@ namespace causeway::feed {
 struct ProxySettings {
   unsigned workers = 2;
   std::chrono::milliseconds drain{20000};
+  ProxyLimits limits;
 };
 
 /// Descriptors handed over at the start.
@@ -29,6 +31,7 @@ struct Handover {
   std::vector<Fd> listeners;  ///< workers * families, SO_REUSEPORT; worker w takes every listener i with i % workers == w
   Fd counters;                ///< observe::Slab's memfd
   Fd heartbeat;               ///< kernel::Plane::heartbeat_fd(); may be absent (-1) in tests
+  Fd access_log;              ///< the observe::LogWriter's end of its control socket; absent: no access log
 };
 
 /// Agent side. One a proxy process; made anew when the proxy is.
@@ -60,7 +63,8 @@ class Receiver {
 
   Receiver(boost::asio::any_io_executor executor, Fd socket);
   ~Receiver();
-  /// Called for each applied delta with the whole new snapshot (aliases, services with endpoints; no DNS, no workloads).
+  /// Called for each applied delta with the whole new snapshot (aliases, services with endpoints,
+  /// clients' names; no DNS, no workloads).
   void on_snapshot(std::function<void(SnapshotPtr)> callback);
   void on_drain(std::function<void()> callback);
   /// The agent went away: the proxy goes on with what it has.

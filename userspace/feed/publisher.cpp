@@ -133,6 +133,7 @@ Result<void> Publisher::hand_over(const ProxySettings& settings, const Handover&
   for (const Fd& listener : handover.listeners) fds.push_back(listener.get());
   fds.push_back(handover.counters.get());
   if (handover.heartbeat) fds.push_back(handover.heartbeat.get());
+  if (handover.access_log) fds.push_back(handover.access_log.get());
   std::string frame;
   if (auto framed = append_frame(frame, encode_handover(settings, handover), kMaxFrameToProxy); !framed)
     return framed.error();

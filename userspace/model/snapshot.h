@@ -30,6 +30,15 @@ enum class Health : std::uint8_t {
   draining,   ///< deregistered or stopping: no new connection
 };
 
+enum class AccessLogFormat : std::uint8_t { off, text, json };
+
+/// Whether and how requests to a service are written to the access log.
+struct AccessLogSettings {
+  AccessLogFormat format = AccessLogFormat::off;
+  bool query = false;  ///< the path with its query parameters, which may hold secrets
+  bool operator==(const AccessLogSettings&) const = default;
+};
+
 struct Endpoint {
   EndpointId id;
   std::string instance_id;  ///< Cloud Map instance id; for a task its task id
@@ -47,6 +56,7 @@ struct Service {
   std::string discovery_name;
   AppProtocol protocol = AppProtocol::detect;
   ServiceSettings settings;
+  AccessLogSettings access_log;
   std::vector<Endpoint> endpoints;  ///< ordered by id; draining ones stay until they are gone
   bool operator==(const Service&) const = default;
 };
@@ -127,6 +137,7 @@ struct Snapshot {
   std::vector<AliasName> alias_names;    ///< ordered by (name, namespace)
   std::map<std::string, std::shared_ptr<const CloudMapName>> cloud_map_names;
   std::map<std::string, Workload> workloads;  ///< by task id
+  std::map<ClientId, std::string> clients;    ///< names of the ECS services that may call, for the access log
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

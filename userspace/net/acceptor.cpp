@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -32,7 +33,10 @@ Acceptor::Drained Acceptor::accept_burst() {
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       if (!std::exchange(warned_, true))
         log::warn("cannot accept: {}", errno_error(errno, "accept", "connection").message());
-      return Drained::exhausted;
+      if (errno != EMFILE || !relieve_) return Drained::exhausted;
+      const Drained drained = on_exhausted();
+      if (drained != Drained::no) return drained;
+      continue;
     }
     if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP) {
       log::error("{}; this listener is given up", errno_error(errno, "accept on", "listener").message());
@@ -41,6 +45,30 @@ Acceptor::Drained Acceptor::accept_burst() {
     }
   }
   return Drained::no;
+}
+
+/// no: there may be more to accept.
+Acceptor::Drained Acceptor::on_exhausted() {
+  switch (relieve_()) {
+    case Relief::freed:
+      return Drained::no;
+    case Relief::soon:
+      return Drained::later;
+    case Relief::none:
+      break;
+  }
+  return turn_one_away();
+}
+
+Acceptor::Drained Acceptor::turn_one_away() {
+  spare_.reset();
+  Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const bool taken = static_cast<bool>(socket);
+  const bool empty = !taken && (errno == EAGAIN || errno == EWOULDBLOCK);
+  if (taken) turn_away_(std::move(socket));
+  spare_ = Fd(::eventfd(0, EFD_CLOEXEC));
+  if (taken) return Drained::no;
+  return empty ? Drained::yes : Drained::exhausted;  // another thread had the spare one
 }
 
 /// Level-triggered: what is left after a burst is told again in the next turn.
@@ -65,6 +93,12 @@ Acceptor::Acceptor(EventLoop& loop, Fd listener, OnAccept on_accept)
 
 Acceptor::~Acceptor() {
   close();
+}
+
+void Acceptor::when_exhausted(std::function<Relief()> relieve, OnAccept turn_away) {
+  relieve_ = std::move(relieve);
+  turn_away_ = std::move(turn_away);
+  spare_ = Fd(::eventfd(0, EFD_CLOEXEC));
 }
 
 void Acceptor::start() {

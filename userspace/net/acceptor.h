@@ -18,13 +18,20 @@ class Acceptor final : private Watch {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();
+  /// Whether a descriptor is free again: now, or after this turn of the loop.
+  enum class Relief { freed, soon, none };
+  /// What to do without descriptors: `relieve` may free some. If it cannot, what waits is taken one by one on a spare
+  /// descriptor and goes to `turn_away`, which must close it: left in the queue, those clients would wait for nothing.
+  void when_exhausted(std::function<Relief()> relieve, OnAccept turn_away);
   void start();
   /// Accepts what waits in the queue, then closes this descriptor of the listener.
   void stop();
 
  private:
-  enum class Drained { yes, no, exhausted };
+  enum class Drained { yes, no, later, exhausted };
   Drained accept_burst();
+  Drained on_exhausted();
+  Drained turn_one_away();
   void on_events(std::uint32_t events) override;
   void on_pause_over();
   void close();
@@ -32,6 +39,9 @@ class Acceptor final : private Watch {
   EventLoop& loop_;
   Fd listener_;
   OnAccept on_accept_;
+  std::function<Relief()> relieve_;
+  OnAccept turn_away_;
+  Fd spare_;  ///< closed for a moment to take a connection that is turned away
   Deadline pause_;
   bool watched_ = false;
   bool warned_ = false;

@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kService = "namespace, discovery_name, client, path";
 constexpr std::string_view kServiceCode = "namespace, discovery_name, client, path, code";
 constexpr std::string_view kServiceReason = "namespace, discovery_name, client, path, reason";
+constexpr std::string_view kServiceLimit = "namespace, discovery_name, client, path, limit";
 
 constexpr std::string_view kPath = "namespace, discovery_name, path";
 
@@ -30,6 +31,8 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
     {Metric::retries_total, Kind::counter, "causeway_retries_total", kService, "Tries on another endpoint after a failure."},
     {Metric::ejections_total, Kind::counter, "causeway_ejections_total", kService,
      "Endpoints left out for a while after consecutive failures."},
+    {Metric::limits_exceeded_total, Kind::counter, "causeway_limits_exceeded_total", kServiceLimit,
+     "Connections refused and requests answered 408 or 431 because of one of the configuration's limits."},
     {Metric::ejection_returns_total, Kind::counter, "causeway_ejection_returns_total", kService,
      "Endpoints that were left out and taken back, because a request to them succeeded."},
     {Metric::overflows_total, Kind::counter, "causeway_overflows_total", kServiceReason,
@@ -51,6 +54,10 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
      "1 if the last canary dial was taken by the kernel part, otherwise 0."},
     {Metric::proxy_up, Kind::gauge, "causeway_proxy_up", "", "1 while the proxy runs and has acknowledged a snapshot."},
     {Metric::proxy_restarts_total, Kind::counter, "causeway_proxy_restarts_total", "", "Times the proxy was started again after it ended."},
+    {Metric::access_log_lines_total, Kind::counter, "causeway_access_log_lines_total", "",
+     "Lines of the access log, without those dropped for lack of a buffer."},
+    {Metric::access_log_dropped_total, Kind::counter, "causeway_access_log_dropped_total", "reason",
+     "Lines of the access log that were dropped: `buffer`, none was free because the output is slow; `output`, it took none."},
     {Metric::build_info, Kind::gauge, "causeway_build_info", "version", "Always 1; the version is in the label."},
 }};
 
@@ -79,9 +86,8 @@ std::string metrics_page() {
       "| `client` | the ECS service whose task dialled, or `host` for a process outside all tasks |\n"
       "| `path` | `proxy` or `kernel` |\n"
       "| `code` | `1xx` to `5xx`, or `none` |\n"
-      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of overflows: "
-      "`connections`, `endpoint_connections`, `pending_requests`, `retries`, `retry_budget` |\n"
-      "| `limit` | `max_connections`, `max_pending_requests`, `max_retries` ([settings](settings.md)) |\n"
+      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of overflows: `connections`, `endpoint_connections`, `pending_requests`, `retries`, `retry_budget`; of the access log: `buffer`, `output` |\n"
+      "| `limit` | of a service: `max_connections`, `max_pending_requests`, `max_retries` ([settings](settings.md)); of clients: `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` ([limits](limits.md)) |\n"
       "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
       "| `sink` | `proxy`, `kernel`, `dns` |\n\n"
       "| metric | type | labels | what it tells |\n|---|---|---|---|\n";

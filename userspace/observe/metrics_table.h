@@ -18,6 +18,7 @@ enum class Metric : std::uint8_t {
   bytes_received_total,
   retries_total,
   ejections_total,
+  limits_exceeded_total,
   ejection_returns_total,
   overflows_total,
   upstream_connections_active,
@@ -32,6 +33,8 @@ enum class Metric : std::uint8_t {
   interception_effective,
   proxy_up,
   proxy_restarts_total,
+  access_log_lines_total,
+  access_log_dropped_total,
   build_info,
   count,
 };

@@ -17,14 +17,16 @@
 namespace causeway::observe {
 namespace {
 
-// The layout is the ABI between the agent and a proxy of another version: a region is kSlotsPerWorker slots and the
-// overflow slot, rounded up to whole pages so that no two workers share a cache line. Zero bytes are an empty region.
+// The layout is the ABI between the agent and a proxy of another version: a region is kSlotsPerWorker slots, the
+// overflow slot and the worker's own counters, rounded up to whole pages so that no two workers share a cache line. Zero
+// bytes are an empty region.
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "counters are shared between processes");
-static_assert(sizeof(Slot) == 8 + 6 * 8 + 2 * (15 * 8 + 8) + 2 * 8 + 7 * 8 + 5 * 8 + 5 * 8 + 4 * 8);
+static_assert(sizeof(Slot) == 8 + 6 * 8 + 2 * (15 * 8 + 8) + 2 * 8 + 7 * 8 + 4 * 8 + 7 * 8 + 1 * 8 + 5 * 8 + 4 * 8);
 static_assert((kSlotsPerWorker & (kSlotsPerWorker - 1)) == 0, "slots are found by masking a hash");
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kRegionBytes = ((kSlotsPerWorker + 1) * sizeof(Slot) + kPage - 1) / kPage * kPage;
+constexpr std::size_t kSlotsBytes = (kSlotsPerWorker + 1) * sizeof(Slot);
+constexpr std::size_t kRegionBytes = (kSlotsBytes + sizeof(WorkerCounters) + kPage - 1) / kPage * kPage;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr std::uint64_t kOverflowKey = std::uint64_t{0xffffffff} << 32;
 
@@ -130,6 +132,19 @@ Slot& Slab::slot(std::size_t worker, ServiceId service, ClientId client) {
   Slot& overflow = slots[kSlotsPerWorker];
   overflow.key.store(kOverflowKey, std::memory_order_release);
   return overflow;
+}
+
+const WorkerCounters& Slab::worker(std::size_t worker) const {
+  if (worker >= workers()) {
+    log::error("counters of worker {} asked for; there are {}", worker, workers());
+    std::abort();
+  }
+  const auto* at = static_cast<const std::byte*>(base_) + worker * kRegionBytes + kSlotsBytes;
+  return *std::launder(reinterpret_cast<const WorkerCounters*>(at));
+}
+
+WorkerCounters& Slab::worker(std::size_t worker) {
+  return const_cast<WorkerCounters&>(std::as_const(*this).worker(worker));
 }
 
 void Slab::reset_gauges() {

@@ -19,6 +19,18 @@ inline constexpr std::array<std::uint32_t, 14> kDurationBoundsUs{100,    250,   
 
 enum class FailureReason : std::uint8_t { refused, reset, timeout, no_endpoint, unreachable, limit, other, count };
 
+/// What bounds clients: `[limits]` of the configuration.
+enum class Bound : std::uint8_t {
+  header_bytes,
+  header_fields,
+  header_time,
+  body_idle,
+  connections,  ///< of all clients
+  workload,     ///< connections of one workload
+  descriptors,
+  count
+};
+
 /// What a limit of the service refused.
 enum class Overflow : std::uint8_t { connections, endpoint_connections, pending_requests, retries, retry_budget, count };
 
@@ -46,11 +58,19 @@ struct Slot {
   Counter ejections;
   Counter ejection_returns;
   Counter overflows[static_cast<std::size_t>(Overflow::count)];
+  Counter bounds_exceeded[static_cast<std::size_t>(Bound::count)];
   // Gauges of the service; only the sum over its clients has a meaning.
   Counter upstream_connections;
   Counter requests_pending;
   Counter retries_active;
   Counter endpoints_ejected;  ///< by the worker's own view
+};
+
+/// What one worker counted beside any service.
+struct WorkerCounters {
+  Counter access_log_lines;
+  Counter access_log_dropped;    ///< lines for which no block was free
+  Counter access_log_unwritten;  ///< lines that the log's output did not take; the log's writer counts them
 };
 
 inline constexpr std::size_t kSlotsPerWorker = 1024;
@@ -80,6 +100,8 @@ class Slab {
   /// The slot of (service, client) in a worker's region, taken if new. Never fails: when the region is full it is the
   /// region's overflow slot (service 0xffffffff). Only that worker's thread calls it.
   Slot& slot(std::size_t worker, ServiceId service, ClientId client);
+  WorkerCounters& worker(std::size_t worker);
+  const WorkerCounters& worker(std::size_t worker) const;
   /// Called by a proxy that starts: connections of the one before are gone.
   void reset_gauges();
   /// Every slot in use, of all workers. Any thread.

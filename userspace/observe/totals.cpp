@@ -10,6 +10,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kCodes{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(FailureReason::count)> kReasons{
     "refused", "reset", "timeout", "no_endpoint", "unreachable", "limit", "other"};
+constexpr std::array<std::string_view, static_cast<std::size_t>(Bound::count)> kBounds{
+    "header_bytes", "header_fields", "header_time", "body_idle", "connections", "workload", "descriptors"};
 constexpr std::array<std::string_view, static_cast<std::size_t>(Overflow::count)> kOverflowReasons{
     "connections", "endpoint_connections", "pending_requests", "retries", "retry_budget"};
 /// Slab's overflow slot: what found no slot of its own.
@@ -22,6 +24,7 @@ void merge(Totals& into, const Totals& from) {
   for (std::size_t i = 0; i < into.request_buckets.size(); ++i) into.request_buckets[i] += from.request_buckets[i];
   for (std::size_t i = 0; i < into.connect_buckets.size(); ++i) into.connect_buckets[i] += from.connect_buckets[i];
   for (std::size_t i = 0; i < into.connections_failed.size(); ++i) into.connections_failed[i] += from.connections_failed[i];
+  for (std::size_t i = 0; i < into.bounds_exceeded.size(); ++i) into.bounds_exceeded[i] += from.bounds_exceeded[i];
   into.request_sum_us += from.request_sum_us;
   into.connect_sum_us += from.connect_sum_us;
   into.connections_opened += from.connections_opened;
@@ -51,6 +54,10 @@ void expose(Exposition& out, const PairNames& names, const Totals& t) {
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
     const auto failed = t.connections_failed[i];
     if (failed != 0) out.add(Metric::connections_failed_total, {ns, dn, client, path, {"reason", kReasons[i]}}, static_cast<double>(failed));
+  }
+  for (std::size_t i = 0; i < kBounds.size(); ++i) {
+    const auto exceeded = t.bounds_exceeded[i];
+    if (exceeded != 0) out.add(Metric::limits_exceeded_total, {ns, dn, client, path, {"limit", kBounds[i]}}, static_cast<double>(exceeded));
   }
   for (std::size_t i = 0; i < kOverflowReasons.size(); ++i) {
     const auto refused = t.overflows[i];
@@ -89,6 +96,7 @@ void Totals::add(const Slot& slot) {
   for (std::size_t i = 0; i < request_buckets.size(); ++i) request_buckets[i] += read(slot.request_duration.buckets[i]);
   for (std::size_t i = 0; i < connect_buckets.size(); ++i) connect_buckets[i] += read(slot.connect_duration.buckets[i]);
   for (std::size_t i = 0; i < connections_failed.size(); ++i) connections_failed[i] += read(slot.connections_failed[i]);
+  for (std::size_t i = 0; i < bounds_exceeded.size(); ++i) bounds_exceeded[i] += read(slot.bounds_exceeded[i]);
   request_sum_us += read(slot.request_duration.sum_us);
   connect_sum_us += read(slot.connect_duration.sum_us);
   connections_opened += read(slot.connections_opened);
@@ -153,6 +161,19 @@ void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& sna
   if (!has_other) return;
   expose(out, {"other", "other", "other"}, other);
   expose_usage(out, {"other", "other", {}}, other, nullptr);
+}
+
+void expose_access_log(Exposition& out, const Slab& slab) {
+  std::uint64_t lines = 0, no_buffer = 0, no_output = 0;
+  for (std::size_t worker = 0; worker < slab.workers(); ++worker) {
+    const auto& counters = slab.worker(worker);
+    lines += counters.access_log_lines.load(std::memory_order_relaxed);
+    no_buffer += counters.access_log_dropped.load(std::memory_order_relaxed);
+    no_output += counters.access_log_unwritten.load(std::memory_order_relaxed);
+  }
+  out.add(Metric::access_log_lines_total, {}, static_cast<double>(lines));
+  out.add(Metric::access_log_dropped_total, {{"reason", "buffer"}}, static_cast<double>(no_buffer));
+  out.add(Metric::access_log_dropped_total, {{"reason", "output"}}, static_cast<double>(no_output));
 }
 
 void expose_endpoints(Exposition& out, const Snapshot& snapshot) {

@@ -18,6 +18,7 @@ struct Totals {
   std::array<std::uint64_t, kDurationBoundsUs.size() + 1> request_buckets{};
   std::array<std::uint64_t, kDurationBoundsUs.size() + 1> connect_buckets{};
   std::array<std::uint64_t, static_cast<std::size_t>(FailureReason::count)> connections_failed{};
+  std::array<std::uint64_t, static_cast<std::size_t>(Bound::count)> bounds_exceeded{};
   std::uint64_t request_sum_us = 0, connect_sum_us = 0;
   std::uint64_t connections_opened = 0, connections_active = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0, retries = 0, ejections = 0, ejection_returns = 0;
@@ -46,6 +47,8 @@ inline constexpr std::size_t kMaxPairs = 1024;
 
 /// Adds requests, connections, bytes, retries, ejections, and what of the services' limits is in use. Services that `snapshot` lacks are left out.
 void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
+/// Adds the access log's lines, written and dropped.
+void expose_access_log(Exposition& out, const Slab& slab);
 /// Adds the endpoints by health, zeros included, so that a service without any is seen.
 void expose_endpoints(Exposition& out, const Snapshot& snapshot);
 

@@ -6,6 +6,7 @@
 #include "http/detect.h"
 #include "net/socket_options.h"
 #include "proxy/http1_session.h"
+#include "proxy/refusal.h"
 #include "proxy/session.h"
 #include "proxy/tcp_session.h"
 
@@ -130,6 +131,14 @@ void refuse(const Fd& socket, const Error& why) {
   net::set_reset_on_close(socket.get());
 }
 
+/// The place of a client that may be served; or the bound that is in the way.
+Admission::Verdict admit(Context& context, ClientId client, const Fd& socket) {
+  if (context.admission.is_scarce(socket.get()) && context.relieve() == Context::Relief::none) {
+    return {std::nullopt, observe::Bound::descriptors};
+  }
+  return context.admission.enter(client);
+}
+
 }  // namespace
 
 net::Task<> serve(Context& context, Fd socket) {
@@ -146,8 +155,15 @@ net::Task<> serve(Context& context, Fd socket) {
     co_return;
   }
   observe::Slot& slot = context.slot(alias->service, ClientId(origin->client_id));
+  const auto verdict = admit(context, ClientId(origin->client_id), socket);
+  if (!verdict.place) {
+    co_await refuse_client(context, slot, state->set.service(), ClientId(origin->client_id), std::move(socket),
+                           verdict.bound);
+    co_return;
+  }
   const Counted counted(slot);
-  Downstream down(context, std::move(socket), std::move(state), slot, alias->name);
+  Downstream down(context, std::move(socket), std::move(state), slot, ClientId(origin->client_id),
+                  alias->name);
   try {
     co_await run_session(down);
   } catch (const std::exception& failure) {
@@ -155,6 +171,18 @@ net::Task<> serve(Context& context, Fd socket) {
     log::error("a session of service \"{}\" ended: {}", down.service->service().discovery_name, failure.what());
     down.client.reset();
   }
+}
+
+void turn_away(Context& context, Fd socket) {
+  net::set_reset_on_close(socket.get());
+  const auto origin = context.origins.origin(socket.get());
+  if (!origin || context.routes() == nullptr) return;
+  const Alias* alias = context.routes()->find(dialled_address(*origin));
+  if (alias == nullptr) return;
+  const ClientId from(origin->client_id);
+  note_exceeded(context.slot(alias->service, from), observe::Bound::descriptors);
+  if (const auto state = context.service(alias->service); state != nullptr)
+    log_reset(context, state->service(), from, socket.get(), observe::Bound::descriptors);
 }
 
 }  // namespace causeway::proxy

@@ -15,4 +15,7 @@ inline constexpr std::chrono::milliseconds kDetectTime{3000};
 /// One client's connection from its acceptance to its end. Never throws.
 net::Task<> serve(Context& context, Fd socket);
 
+/// Ends a connection that there is no descriptor for, and counts it.
+void turn_away(Context& context, Fd socket);
+
 }  // namespace causeway::proxy

@@ -2,16 +2,29 @@
 
 #include <boost/asio/error.hpp>
 
+#include "observe/log_writer.h"
 #include "proxy/session.h"
 
 namespace causeway::proxy {
 
+namespace {
+
+/// Clients looked at for one that is idle: a bound on the work for each that connects.
+constexpr std::size_t kIdleLook = 256;
+/// Descriptors of a client that is served, its own and its endpoint's: with one pooled connection closed for each that
+/// connects, idle clients would use up what is kept for endpoints.
+constexpr std::size_t kPerClient = 2;
+
+}  // namespace
+
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
-                 observe::Slab& slab, const OriginLookup& lookup,
+                 observe::Slab& slab, const OriginLookup& lookup, Admission& who_may, observe::LogWriter& log_writer,
                  std::function<void(ServiceId, Nudge)> nudge_others)
     : loop(event_loop),
       settings(proxy_settings),
       origins(lookup),
+      admission(who_may),
+      access_log(log_writer.ring(worker), log_writer, slab.worker(worker)),
       worker_(worker),
       slab_(slab),
       nudge_others_(std::move(nudge_others)) {}
@@ -46,6 +59,14 @@ std::shared_ptr<ServiceState> Context::service(ServiceId id) {
   return services_.emplace(id, std::make_shared<ServiceState>(*service, routes_->usage(id), around)).first->second;
 }
 
+std::string_view Context::client_name(ClientId client) const {
+  if (client == kHostClient) return "host";
+  if (routes_ == nullptr) return "unknown";
+  const auto& names = routes_->snapshot().clients;
+  const auto it = names.find(client);
+  return it != names.end() ? std::string_view(it->second) : "unknown";
+}
+
 void Context::drain() {
   draining_ = true;
   for (Downstream& down : downstreams) {
@@ -63,8 +84,27 @@ void Context::abort() {
   }
 }
 
+Context::Relief Context::relieve() {
+  std::size_t closed = 0;
+  for (auto it = services_.begin(); it != services_.end() && closed < kPerClient; ++it) {
+    closed += it->second->pool.shed(kPerClient - closed);
+  }
+  if (closed == kPerClient) return Relief::freed;
+  // Each that was looked at goes to the end: the next look begins with others, those that came first.
+  const Downstream* first = nullptr;
+  for (std::size_t looked = 0; looked < kIdleLook && !downstreams.empty(); ++looked) {
+    Downstream& down = downstreams.front();
+    if (&down == first) break;
+    if (first == nullptr) first = &down;
+    downstreams.splice(downstreams.end(), downstreams, downstreams.begin());
+    if (down.session != nullptr && down.session->end_if_idle()) return Relief::soon;
+  }
+  return closed > 0 ? Relief::freed : Relief::none;
+}
+
 void Context::sweep() {
   for (auto& [id, state] : services_) state->sweep();
+  access_log.tick();
 }
 
 void Context::nudged(ServiceId service, Nudge nudge) {

@@ -12,7 +12,9 @@
 #include "net/buffer.h"
 #include "net/event_loop.h"
 #include "net/splice.h"
+#include "observe/access_log.h"
 #include "observe/slab.h"
+#include "proxy/admission.h"
 #include "proxy/origin_lookup.h"
 #include "proxy/routes.h"
 #include "proxy/service_state.h"
@@ -28,7 +30,8 @@ using DownstreamList = boost::intrusive::list<Downstream, boost::intrusive::base
 class Context {
  public:
   Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
-          const OriginLookup& origins, std::function<void(ServiceId, Nudge)> nudge_others);
+          const OriginLookup& origins, Admission& admission, observe::LogWriter& log_writer,
+          std::function<void(ServiceId, Nudge)> nudge_others);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -38,6 +41,8 @@ class Context {
   const Routes* routes() const { return routes_.get(); }
   /// Null if the snapshot lacks it.
   std::shared_ptr<ServiceState> service(ServiceId id);
+  /// As it stands in the access log.
+  std::string_view client_name(ClientId client) const;
   observe::Slot& slot(ServiceId service, ClientId client) { return slab_.slot(worker_, service, client); }
 
   /// Sessions end when they can: HTTP with the response in flight.
@@ -45,7 +50,7 @@ class Context {
   bool draining() const { return draining_; }
   /// Ends the waits of every connection now.
   void abort();
-  /// Once a second: idle upstream connections.
+  /// Once a second: idle upstream connections, lines of the access log.
   void sweep();
   /// From another worker.
   void nudged(ServiceId service, Nudge nudge);
@@ -53,15 +58,23 @@ class Context {
   /// to any). The number.
   std::size_t shed_idle(const SocketAddress* only);
 
+  enum class Relief : std::uint8_t { freed, soon, none };
+  /// Descriptors are scarce: ends something idle. freed: a pooled connection to an endpoint; soon: a client between two
+  /// requests, whose descriptor is free after this turn of the loop.
+  Relief relieve();
+
   net::EventLoop& loop;
   const feed::ProxySettings settings;
   const OriginLookup& origins;
+  Admission& admission;
   SystemClock clock;
   FastRandom random;
   net::BufferPool buffers;
   net::PipePool pipes;
   DownstreamList downstreams;
+  observe::AccessLog access_log;
   std::size_t connections = 0;  ///< clients' connections, also those not yet routed
+  std::size_t refusals = 0;     ///< of them, those that are being told so
 
  private:
   std::size_t worker_;

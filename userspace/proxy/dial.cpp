@@ -88,9 +88,11 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
   if (is_local_limit(connected.error)) {
-    const bool ports = connected.error.value() == EADDRNOTAVAIL;
-    if (context.shed_idle(ports ? &target.address : nullptr) > 0)
-      connected = co_await connector.connect(target.address, timeout);
+    const bool no_port = connected.error.value() == EADDRNOTAVAIL;
+    const bool no_descriptor = connected.error == boost::system::errc::too_many_files_open;
+    const bool freed = context.shed_idle(no_port ? &target.address : nullptr) > 0 ||
+                       (no_descriptor && context.relieve() == Context::Relief::freed);
+    if (freed) connected = co_await connector.connect(target.address, timeout);
   }
   Dialled dialled;
   dialled.error = connected.error;

@@ -38,6 +38,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
     observe::bump(slot().retries);
   }
   target_ = choice.target;
+  record_.upstream = target_.address;
   if (choice.kind == Choice::Kind::pooled) {
     upstream_ = std::move(choice.connection);
     reused_ = true;

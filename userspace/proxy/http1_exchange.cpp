@@ -1,4 +1,6 @@
 // An attempt at an endpoint: the request's way to it, and what becomes of a failure.
+#include <algorithm>
+
 #include <boost/asio/error.hpp>
 
 #include "net/join.h"
@@ -48,7 +50,10 @@ void Http1Session::bound_exchange(bool request_complete) {
   if (request_complete && limit_ == SteadyTime::max() && s.per_request_timeout.count() > 0) {
     limit_ = (body_start_.empty() && replay_.empty() ? started_ : now()) + s.per_request_timeout;
   }
-  set_waits({.limit = limit_, .idle = s.http_idle_timeout, .watch_client = true});
+  std::chrono::nanoseconds idle = s.http_idle_timeout;
+  const std::chrono::nanoseconds body_idle = context().settings.limits.body_idle;
+  if (!request_complete && body_idle.count() > 0) idle = idle.count() > 0 ? std::min(idle, body_idle) : body_idle;
+  set_waits({.limit = limit_, .idle = idle, .watch_client = true});
 }
 
 /// Beside respond(): a server may answer before it has read the whole body.
@@ -62,6 +67,7 @@ net::Task<> Http1Session::pump_body() {
     if (step.outcome == http::Outcome::bad) {
       reason_ = step.reason;
       ended_ = Ended::bad_request;
+      note(observe::Flag::client_protocol_error, reason_);
       upstream_->interrupt(boost::asio::error::operation_aborted);
       co_return;
     }
@@ -71,6 +77,7 @@ net::Task<> Http1Session::pump_body() {
     const error_code error = co_await upstream_->write_all({&bytes, 1}, &written);
     sent_ += written;
     observe::bump(slot().bytes_sent, written);
+    record_.bytes_received += step.consumed;
     body_in_.consume(step.consumed);
     touch();
     ok = !error;
@@ -97,6 +104,7 @@ net::Task<bool> Http1Session::read_body() {
   waiting_for_body_ = false;
   if (!error) co_return true;
   ended_ = error == boost::asio::error::eof ? Ended::request_cut : Ended::client_gone;
+  note(observe::Flag::client_gone, "the client ended the connection inside its request");
   upstream_->interrupt(boost::asio::error::operation_aborted);
   co_return false;
 }

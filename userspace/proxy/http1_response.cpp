@@ -6,6 +6,7 @@
 #include "http/rewrite.h"
 #include "net/relay.h"
 #include "proxy/http1_session.h"
+#include "proxy/refusal.h"
 
 namespace causeway::proxy {
 
@@ -69,7 +70,7 @@ net::Task<bool> Http1Session::read_response_head() {
     }
     upstream_in_.commit(read.bytes);
     observe::bump(slot().bytes_received, read.bytes);
-    response_begun_ = true;
+    if (!std::exchange(response_begun_, true) && logged()) record_.first_byte = now() - started_;
   }
 }
 
@@ -147,6 +148,7 @@ net::Task<bool> Http1Session::forward_bytes(std::string_view head, http::BodyRea
     const http::BodyStep step = dechunk ? body.next(bytes) : body.read(bytes);
     if (step.outcome == http::Outcome::bad) {
       // Nothing sent: it can still be a 502. Otherwise the client must see that the response is cut.
+      if (head.empty()) note(observe::Flag::upstream_protocol_error, step.reason);
       ended_ = head.empty() ? Ended::answered : Ended::failed;
       after_ = After::reset;
       failure_ = upstream::Failure::bad_response;
@@ -213,6 +215,7 @@ net::Task<bool> Http1Session::splice_body(http::BodyReader& body) {
                            auto& session = *static_cast<Http1Session*>(self);
                            session.touch();
                            observe::bump(session.slot().bytes_received, bytes);
+                           session.record_.bytes_sent += bytes;
                          }};
   const net::Splicing::Result result = co_await splicing.run(pipe);
   body.skip(result.bytes);
@@ -229,6 +232,7 @@ net::Task<bool> Http1Session::splice_body(http::BodyReader& body) {
     case net::Splicing::End::sink_failed:
       break;
   }
+  note_client_end(result.error);
   ended_ = Ended::answered;
   after_ = After::reset;
   co_return false;
@@ -237,6 +241,7 @@ net::Task<bool> Http1Session::splice_body(http::BodyReader& body) {
 /// Never passed off as whole: without a length or chunks, only RST tells the client.
 void Http1Session::response_cut(error_code error) {
   log::debug("{}: the response of {} was cut: {}", service_text(), target_.address.to_string(), error.message());
+  note_cut(error);
   ended_ = Ended::answered;
   after_ = After::reset;
   observe::bump(slot().connections_failed[static_cast<std::size_t>(
@@ -247,8 +252,11 @@ void Http1Session::response_cut(error_code error) {
 net::Task<bool> Http1Session::to_client(std::string_view first, std::string_view second) {
   std::array<iovec, 2> parts{
       {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}}};
-  const error_code error = co_await client().write_all(parts);
+  std::size_t written = 0;
+  const error_code error = co_await client().write_all(parts, &written);
+  record_.bytes_sent += written;
   if (!error) co_return true;
+  note_client_end(error);
   ended_ = Ended::answered;
   after_ = After::reset;
   co_return false;
@@ -264,7 +272,9 @@ net::Task<> Http1Session::tunnel() {
   if (!sent) co_return;
   count_request();
   upstream_in_.consume(head.length);
-  in().consume(request.length);
+  const std::size_t length = request.length;
+  keep_head();
+  in().consume(length);
   tunnelling_ = true;
   ended_ = Ended::answered;
   after_ = After::closed;
@@ -274,17 +284,20 @@ net::Task<> Http1Session::tunnel() {
                           auto& session = *static_cast<Http1Session*>(self);
                           session.touch();
                           observe::bump(session.slot().bytes_sent, bytes);
+                          session.record_.bytes_received += bytes;
                         },
                         &context().pipes};
   const net::Pump back{*upstream_, client(), upstream_in_, this, [](void* self, std::size_t bytes) {
                          auto& session = *static_cast<Http1Session*>(self);
                          session.touch();
                          observe::bump(session.slot().bytes_received, bytes);
+                         session.record_.bytes_sent += bytes;
                        },
                        &context().pipes};
   const error_code error = co_await net::relay(there, back);
   tunnelling_ = false;
   if (!error) co_return;
+  note_relay_end(error);
   after_ = After::reset;
   upstream_->reset();
 }
@@ -293,10 +306,17 @@ net::Task<> Http1Session::tunnel() {
 void Http1Session::fail_from(error_code error) {
   const error_code interrupted = upstream_->interrupted();
   if (interrupted == boost::asio::error::timed_out) {
+    if (waiting_for_body_) {
+      note_exceeded(slot(), observe::Bound::body_idle);
+      note(observe::Flag::idle_timeout, "the request's body did not come in time");
+    }
     ended_ = waiting_for_body_ ? Ended::request_cut : Ended::failed;
     failure_ = upstream::Failure::timeout;
   } else if (interrupted) {
-    if (ended_ == Ended::undecided) ended_ = Ended::client_gone;
+    if (ended_ == Ended::undecided) {
+      note_client_end(interrupted);
+      ended_ = Ended::client_gone;
+    }
   } else {
     (void)error;  // an end, a reset, a broken route: the same to a request without a response
     ended_ = Ended::failed;

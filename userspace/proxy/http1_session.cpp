@@ -6,6 +6,8 @@
 #include "http/framing.h"
 #include "http/response.h"
 #include "http/rewrite.h"
+#include "net/socket_options.h"
+#include "proxy/refusal.h"
 
 namespace causeway::proxy {
 
@@ -13,18 +15,23 @@ using namespace std::chrono_literals;
 using boost::system::error_code;
 
 namespace {
-constexpr auto kHeadTime = 15s;  ///< from a head's first byte to its last
 /// While draining, how long an idle connection may still ask, once: closed at once, it would cross with a request under
 /// way, and HTTP/1.1 gives a client no way to tell whether that was read (RFC 9112, 9.5).
 constexpr auto kDrainedRequest = 1s;
-constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
-constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
+/// With descriptors scarce, how long a new client may be silent before it makes room for another.
+constexpr auto kFirstRequest = 1s;
+constexpr auto kAnswerTime = 5s;               ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;               ///< for the client to read the last answer and close
 constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
 constexpr std::size_t kKeptReplayBytes = 1024;
 }  // namespace
 
 Http1Session::Http1Session(Downstream& downstream)
-    : Session(downstream), body_in_(downstream.context.buffers), upstream_in_(downstream.context.buffers) {}
+    : Session(downstream),
+      request_parser_({.max_bytes = downstream.context.settings.limits.header_bytes,
+                       .max_fields = downstream.context.settings.limits.header_fields}),
+      body_in_(downstream.context.buffers),
+      upstream_in_(downstream.context.buffers) {}
 
 net::Task<> Http1Session::run() {
   for (;;) {
@@ -33,11 +40,15 @@ net::Task<> Http1Session::run() {
     After after;
     if (read == ReadHead::bad) {
       begin_request();
+      note_bad_head();
+      record_.bytes_received = in().view().size();
+      note(verdict_.status == 408 ? observe::Flag::idle_timeout : observe::Flag::client_protocol_error, verdict_.reason);
       after = co_await answer(verdict_.status, verdict_.reason, true);
     } else {
       after = co_await serve_request();
     }
     count_request();
+    if (logged()) log_request();
     upstream_.reset();
     retrying_.release();
     if (after == After::close) co_await linger();
@@ -57,7 +68,7 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
       verdict_ = request_parser_.parse(in().view());
       if (verdict_.outcome == http::Outcome::complete) co_return ReadHead::request;
       if (verdict_.outcome == http::Outcome::bad) co_return ReadHead::bad;
-      if (!std::exchange(begun, true)) set_waits({.limit = now() + kHeadTime});
+      if (!std::exchange(begun, true)) set_waits({.limit = now() + context().settings.limits.header_time});
     } else {
       idle_ = true;
       if (context().draining()) {
@@ -87,6 +98,14 @@ net::Task<Http1Session::ReadHead> Http1Session::read_head() {
   }
 }
 
+void Http1Session::note_bad_head() {
+  if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
+  if (verdict_.status == 414) return note_exceeded(slot(), observe::Bound::header_bytes);
+  if (verdict_.status != 431) return;
+  const bool too_long = in().view().size() > context().settings.limits.header_bytes;
+  note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);
+}
+
 net::Task<error_code> Http1Session::wait_for_client() {
   in().release_if_empty();
   if (!client().drained()) co_return error_code{};
@@ -100,6 +119,8 @@ void Http1Session::begin_request() {
   replayable_ = true;
   fresh_ = false;
   limit_ = SteadyTime::max();
+  record_ = {};
+  request_head_.clear();
   replay_.clear();
   tried_.clear();
   retries_ = 0;
@@ -112,25 +133,35 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
   const http::RequestHead& head = request_parser_.head();
   service().set.retry_budget().on_request();
   if (head.method == http::Method::connect) {
+    note(observe::Flag::client_protocol_error, "CONNECT");
     co_return co_await answer(501, "CONNECT is not for a service; the proxy is no forward proxy", true);
   }
   body_ = http::BodyReader(http::request_framing(head));
   const auto rest = in().view().substr(head.length);
   const http::BodyStep step = body_.read(rest);
-  if (step.outcome == http::Outcome::bad) co_return co_await answer(400, step.reason, true);
+  record_.bytes_received = head.length + step.consumed;
+  if (step.outcome == http::Outcome::bad) {
+    note(observe::Flag::client_protocol_error, step.reason);
+    co_return co_await answer(400, step.reason, true);
+  }
   body_start_ = rest.substr(0, step.consumed);
-  request_head_.clear();
   http::append_request_head(
       head, {.random = &context().random, .forwarded_proto = "http", .default_host = down_.alias_name}, request_head_);
 
   for (;;) {
     const Acquired acquired = co_await acquire();
-    if (acquired == Acquired::interrupted) co_return After::closed;
+    if (acquired == Acquired::interrupted) {
+      note_client_end(client().interrupted());
+      co_return After::closed;
+    }
     if (acquired == Acquired::no_endpoint) {
+      note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
     }
-    if (acquired == Acquired::refused) co_return co_await answer(503, refusal_, false);
-    if (acquired == Acquired::late) co_return co_await answer(504, refusal_, false);
+    if (acquired == Acquired::refused || acquired == Acquired::late) {
+      note(observe::Flag::overflow, refusal_);
+      co_return co_await answer(acquired == Acquired::late ? 504 : 503, refusal_, false);
+    }
     if (acquired == Acquired::ready) {
       co_await attempt();
       if (ended_ == Ended::answered) co_return after_;
@@ -141,6 +172,7 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
     }
     if (acquired == Acquired::exhausted || !wants_retry()) break;
   }
+  note_failure();
   co_return co_await answer_failure();
 }
 
@@ -236,6 +268,16 @@ std::string Http1Session::service_text() const {
 
 void Http1Session::on_drain() {
   if (idle_) set_waits({.limit = now() + kDrainedRequest});
+}
+
+bool Http1Session::end_if_idle() {
+  // A request that is there already is not lost. One that crosses with the end may be (RFC 9112, 9.5).
+  if (!idle_ || client().interrupted() || !net::is_quiet(client().fd())) return false;
+  // One that has just connected is about to ask: ended for the next one, in a burst of them none would be served.
+  const bool served = status_ != 0;
+  if (!served && now() - idle_since() < kFirstRequest) return false;
+  client().interrupt(boost::asio::error::operation_aborted);
+  return true;
 }
 
 void Http1Session::on_endpoints_changed() {

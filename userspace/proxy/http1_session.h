@@ -26,6 +26,7 @@ class Http1Session final : public Session {
   net::Task<> run();
 
   void on_drain() override;
+  bool end_if_idle() override;
 
  private:
   enum class After : std::uint8_t {
@@ -52,10 +53,18 @@ class Http1Session final : public Session {
   net::Task<After> answer_failure();
   net::Task<After> answer(std::uint16_t status, std::string_view detail, bool close);
   net::Task<> linger();
+  void note_bad_head();
   void begin_request();
   void count_request();
   void finish_request();
   std::string service_text() const;
+
+  // access_records.cpp
+  void log_request();
+  void keep_head();
+  void note_timeout();
+  void note_failure();
+  void note_cut(boost::system::error_code error);
 
   // http1_acquire.cpp: a connection
   enum class Acquired : std::uint8_t {
@@ -108,6 +117,7 @@ class Http1Session final : public Session {
 
   // The request in hand.
   std::string request_head_;     ///< as it is sent on
+  std::string kept_head_;        ///< as it came, once in() is a tunnel's
   std::string_view body_start_;  ///< what came of the body with the head, inside in()
   http::BodyReader body_;        ///< follows what is read from the client
   net::Buffer body_in_;          ///< the body's further bytes, and what follows it
@@ -131,7 +141,7 @@ class Http1Session final : public Session {
   bool reused_ = false;            ///< the connection came from the pool
   bool reported_ = true;           ///< the pick of target_ has been reported on
   bool waiting_for_body_ = false;  ///< for the client to send on
-  unsigned interim_heads_ = 0;  ///< of this attempt
+  unsigned interim_heads_ = 0;     ///< of this attempt
   bool request_sent_ = false;      ///< the whole request is written
   bool response_begun_ = false;    ///< a byte of a response came
   bool tunnelling_ = false;

@@ -1,5 +1,7 @@
 #include "proxy/idle_pool.h"
 
+#include <algorithm>
+
 #include "net/socket_options.h"
 
 namespace causeway::proxy {
@@ -31,6 +33,17 @@ void IdlePool::sweep(SteadyTime now) {
     });
   }
   std::erase_if(endpoints_, [](const auto& entry) { return entry.second.idle.empty(); });
+}
+
+std::size_t IdlePool::shed(std::size_t count) {
+  std::size_t closed = 0;
+  for (auto it = endpoints_.begin(); it != endpoints_.end() && closed < count; ++it) {
+    auto& idle = it->second.idle;
+    const std::size_t here = std::min(idle.size(), count - closed);
+    idle.erase(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(here));
+    closed += here;
+  }
+  return closed;
 }
 
 bool IdlePool::close_oldest() {

@@ -47,6 +47,8 @@ class IdlePool {
   std::size_t close_half(const SocketAddress* only);
   /// Closes those that are idle for too long or were ended by their server.
   void sweep(SteadyTime now);
+  /// Closes up to `count`, those that were idle for longest at their endpoint first. How many it closed.
+  std::size_t shed(std::size_t count);
   std::size_t size() const;
 
  private:

@@ -74,7 +74,8 @@ class Main {
         signals_(io_, SIGTERM, SIGINT) {}
 
   Result<void> run(const feed::ProxySettings& settings, feed::Handover handover) {
-    auto proxy = Proxy::create(io_, settings, std::move(handover.listeners), std::move(handover.counters), origins_);
+    auto proxy = Proxy::create(io_, settings, std::move(handover.listeners), std::move(handover.counters), origins_,
+                               std::move(handover.access_log));
     if (!proxy) return proxy.error();
     proxy_ = std::move(*proxy);
     receiver_.on_snapshot([this](SnapshotPtr snapshot) {
@@ -149,7 +150,7 @@ Result<void> start(const Options& options) {
   auto& [settings, handover] = *received;
   auto heartbeat = Heartbeat::map(std::move(handover.heartbeat));
   if (!heartbeat) return heartbeat.error();
-  raise_descriptor_limit();
+  raise_descriptor_limit(settings.limits.descriptors);
   if (auto confined = confine(options.confinement); !confined) return confined;
   Main main(std::move(feed), std::make_unique<Heartbeat>(std::move(*heartbeat)));
   return main.run(settings, std::move(handover));
@@ -162,6 +163,7 @@ int main(int argc, char** argv) {
   using namespace causeway;
   log::set_name("causeway-proxy");
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);  // a rotation is the agent's matter, though both may be signalled as one process group
   const auto options = proxy::parse_options(argc, argv);
   if (!options) {
     fmt::print(stderr, "causeway-proxy: {}\n{}", options.error().message(), proxy::kUsage);

@@ -1,5 +1,6 @@
 #include "proxy/privileges.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <optional>
@@ -77,10 +78,10 @@ Result<void> drop_capabilities() {
 
 }  // namespace
 
-void raise_descriptor_limit() {
+void raise_descriptor_limit(std::uint32_t at_most) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
+  limit.rlim_cur = at_most == 0 ? limit.rlim_max : std::min<rlim_t>(limit.rlim_max, at_most);
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 

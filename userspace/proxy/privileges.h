@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -10,8 +11,8 @@ struct Confinement {
   std::string root;  ///< directory that becomes the root; empty: none
 };
 
-/// Raises the limit of descriptors to the hard limit.
-void raise_descriptor_limit();
+/// Sets the limit of descriptors to the hard limit, or to `at_most` where that is lower and not 0.
+void raise_descriptor_limit(std::uint32_t at_most);
 
 /// Gives everything up before a stranger's byte is read: root directory, groups, user, capabilities (bounding set too),
 /// the way back (no_new_privs), and the system calls that a proxy never needs (bpf, execve, ptrace, ...: EPERM). Only

@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
+#include "proxy/access_records.h"
+
 namespace causeway::proxy {
 
 namespace asio = boost::asio;
@@ -17,6 +19,11 @@ std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::
   return [&main, left, done = std::move(done)] {
     if (left->fetch_sub(1) == 1) asio::post(main, done);
   };
+}
+
+bool any_logged(const Snapshot& snapshot) {
+  return std::any_of(snapshot.services.begin(), snapshot.services.end(),
+                     [](const auto& entry) { return is_logged(*entry.second); });
 }
 
 }  // namespace
@@ -39,7 +46,8 @@ void Proxy::Peers::nudge(std::size_t from, ServiceId service, Nudge nudge) {
 }
 
 Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed::ProxySettings& settings,
-                                             std::vector<Fd> listeners, Fd counters, const OriginLookup& origins) {
+                                             std::vector<Fd> listeners, Fd counters, const OriginLookup& origins,
+                                             Fd access_log) {
   auto slab = observe::Slab::open(std::move(counters));
   if (!slab) return slab.error();
   const std::size_t count = settings.workers;
@@ -49,12 +57,15 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   }
   slab->reset_gauges();
   std::unique_ptr<Proxy> proxy(new Proxy(main, std::move(*slab)));
+  proxy->admission_ =
+      std::make_unique<Admission>(settings.limits, descriptor_limit(settings.limits.descriptors), count);
+  proxy->log_writer_ = std::make_unique<observe::LogWriter>(std::move(access_log), count, proxy->slab_);
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
     const auto nudge = [peers = proxy->peers_, w](ServiceId service, Nudge kind) { peers->nudge(w, service, kind); };
-    proxy->workers_.push_back(
-        std::make_unique<Worker>(w, settings, proxy->slab_, origins, std::move(shares[w]), nudge));
+    proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
+                                                       *proxy->log_writer_, std::move(shares[w]), nudge));
   }
   proxy->peers_->begin(proxy->workers_);
   for (auto& worker : proxy->workers_) worker->start();
@@ -68,6 +79,7 @@ Proxy::~Proxy() {
 
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
+  if (any_logged(*snapshot)) log_writer_->start();
   const auto routes = std::make_shared<const Routes>(snapshot, usages_.follow(*snapshot));
   const auto one_done =
       after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });

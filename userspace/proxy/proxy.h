@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "feed/feed.h"
+#include "observe/log_writer.h"
 #include "observe/slab.h"
 #include "proxy/origin_lookup.h"
 #include "proxy/worker.h"
@@ -17,9 +18,11 @@ namespace causeway::proxy {
 /// On the main thread's io_context; its callbacks run there.
 class Proxy {
  public:
-  /// Worker w takes every listener i with i % workers == w. `origins` outlives it.
+  /// Worker w takes every listener i with i % workers == w. `origins` outlives it. `access_log` brings
+  /// the log's outputs, see observe::LogWriter.
   static Result<std::unique_ptr<Proxy>> create(boost::asio::io_context& main, const feed::ProxySettings& settings,
-                                               std::vector<Fd> listeners, Fd counters, const OriginLookup& origins);
+                                               std::vector<Fd> listeners, Fd counters, const OriginLookup& origins,
+                                               Fd access_log = Fd());
   ~Proxy();
 
   /// `applied` once every worker acts on it. Revisions grow.
@@ -49,6 +52,8 @@ class Proxy {
 
   boost::asio::io_context& main_;
   observe::Slab slab_;
+  std::unique_ptr<Admission> admission_;
+  std::unique_ptr<observe::LogWriter> log_writer_;
   upstream::UsageRegistry usages_;
   std::shared_ptr<Peers> peers_ = std::make_shared<Peers>();
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -22,6 +22,7 @@ Session::Session(Downstream& downstream)
       tick_(
           downstream.context.loop.wheel, [](void* self) { static_cast<Session*>(self)->on_tick(); }, this) {
   downstream.session = this;
+  learn_peer();
 }
 
 void Session::interrupt(boost::system::error_code reason) {
@@ -49,6 +50,7 @@ void Session::on_tick() {
   boost::system::error_code reason;
   if (time >= waits_.limit || (waits_.idle > 0ns && time - idle_since_ >= waits_.idle)) {
     reason = boost::asio::error::timed_out;
+    limit_passed_ = time >= waits_.limit;
   } else if (waits_.watch_client && net::peer_is_gone(client().fd())) {
     reason = boost::asio::error::connection_aborted;
   } else {

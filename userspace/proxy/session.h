@@ -4,25 +4,33 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "causeway/abi/origin.h"
 #include "net/connect.h"
 #include "net/connection.h"
+#include "proxy/access_records.h"
 #include "proxy/context.h"
+#include "upstream/retry.h"
 
 namespace causeway::proxy {
 
 class Session;
 
+/// Why nothing was dialled.
+inline constexpr std::string_view kHostLimit = "this host has no descriptor, port or memory left";
+
 /// A client's connection.
 struct Downstream : DownstreamHook {
-  Downstream(Context& c, Fd socket, std::shared_ptr<ServiceState> s, observe::Slot& counters, std::string name)
+  Downstream(Context& c, Fd socket, std::shared_ptr<ServiceState> s, observe::Slot& counters, ClientId from,
+             std::string name)
       : context(c),
         client(c.loop, std::move(socket)),
         in(c.buffers),
         service(std::move(s)),
         slot(counters),
+        client_id(from),
         alias_name(std::move(name)) {
     c.downstreams.push_back(*this);
   }
@@ -32,7 +40,9 @@ struct Downstream : DownstreamHook {
   net::Buffer in;  ///< read from the client, not yet consumed
   std::shared_ptr<ServiceState> service;
   observe::Slot& slot;
+  ClientId client_id;
   std::string alias_name;
+  std::optional<SocketAddress> peer;  ///< the client's address, known where it is logged
   Session* session = nullptr;  ///< the one that has it in hand; none while its protocol is found out
 };
 
@@ -49,6 +59,8 @@ class Session {
   void interrupt(boost::system::error_code reason);
   /// The proxy stops: end when idle. Called once.
   virtual void on_drain() = 0;
+  /// Descriptors are scarce: true if it is between two requests, and ends.
+  virtual bool end_if_idle() { return false; }
   /// The service's endpoints are others now.
   virtual void on_endpoints_changed() {}
 
@@ -73,6 +85,21 @@ class Session {
   /// Something happened: the idle time begins anew.
   void touch() { idle_since_ = now(); }
   const Waits& waits() const { return waits_; }
+  SteadyTime idle_since() const { return idle_since_; }
+
+  // The access log (access_records.cpp). What decides how it ends is noted where it is decided.
+  /// Whether what the service is asked is logged now.
+  bool logged() const { return is_logged(service().service()); }
+  /// `reason` lives until the record is written; the first one stands.
+  void note(observe::Flag flag, std::string_view reason);
+  /// By what a wait for the client, or a write to it, ended with.
+  void note_client_end(boost::system::error_code error);
+  void note_relay_end(boost::system::error_code error);
+  void note_unconnected(upstream::Failure failure);
+  /// Asks for the client's address while the connection has one.
+  void learn_peer();
+  void write_record(SteadyTime started);
+  observe::AccessRecord record_;
 
   Downstream& down_;
   net::Connector connector_;
@@ -83,6 +110,7 @@ class Session {
 
   net::Deadline tick_;
   Waits waits_;
+  bool limit_passed_ = false;  ///< the last bound that was met was Waits::limit
   SteadyTime idle_since_{};
 };
 

@@ -12,7 +12,7 @@ namespace causeway::proxy {
 
 using boost::system::error_code;
 
-TcpSession::TcpSession(Downstream& downstream) : Session(downstream) {}
+TcpSession::TcpSession(Downstream& downstream) : Session(downstream), started_(now()) {}
 
 /// HTTP/2 and gRPC are HTTP, though they are relayed.
 std::chrono::milliseconds TcpSession::idle_timeout() const {
@@ -30,33 +30,48 @@ void TcpSession::count_refusal(const Choice& choice, bool first) {
 net::Task<bool> TcpSession::connect() {
   ServiceState& state = service();
   std::vector<EndpointId> tried;
+  auto failure = upstream::Failure::refused;
   set_waits({.watch_client = true});
   Hold retrying;
   for (unsigned retries = 0;; ++retries) {
     Choice choice = state.choose(tried, ServiceState::From::dial, slot());
     if (choice.kind == Choice::Kind::none || choice.kind == Choice::Kind::full) {
       count_refusal(choice, tried.empty());
+      if (!tried.empty()) co_return unconnected(failure);
+      if (choice.kind == Choice::Kind::full) {
+        note(observe::Flag::overflow, "a limit of the service is reached");
+      } else {
+        note(observe::Flag::no_endpoint, "no endpoint that could be asked");
+      }
       co_return false;
     }
     if (!tried.empty()) observe::bump(slot().retries);
+    record_.retries = retries;
     target_ = choice.target;
+    record_.upstream = target_.address;
     Dialled dialled =
         co_await dial(context(), connector_, down_.service, slot(), target_, std::move(choice.lease), SteadyTime::max());
     if (dialled.end == DialEnd::connected) {
       state.report_success(target_.id, slot());
       upstream_ = std::move(dialled.connection);
-      co_return !client().interrupted();
+      if (!client().interrupted()) co_return true;
+      note_client_end(client().interrupted());
+      co_return false;
     }
+    if (dialled.end == DialEnd::interrupted) note_client_end(client().interrupted());
+    if (dialled.end == DialEnd::limited) note(observe::Flag::overflow, kHostLimit);
     if (dialled.end != DialEnd::failed) co_return false;
-    const upstream::Attempt attempt{.failure = dialled.failure, .retries = retries};
+    failure = dialled.failure;
+    const upstream::Attempt attempt{.failure = failure, .retries = retries};
     const auto next = upstream::decide(attempt, state.settings(), state.set.retry_budget());
-    if (next != upstream::Retry::other_endpoint) co_return false;
+    if (next != upstream::Retry::other_endpoint) co_return unconnected(failure);
     if (!retrying) {
       retrying = Hold(state.usage(), &upstream::ServiceUsage::retries, state.settings().max_retries,
                       slot().retries_active);
       if (!retrying) {
         count_overflow(slot(), observe::Overflow::retries);
-        co_return false;
+        record_.flags.set(observe::Flag::overflow);
+        co_return unconnected(failure);
       }
     }
     tried.push_back(target_.id);
@@ -82,12 +97,16 @@ net::Task<TcpSession::Speaker> TcpSession::first_to_speak() {
   auto from_client = watch(client(), *upstream_, Speaker::client, first);
   auto from_server = watch(*upstream_, client(), Speaker::server, first);
   co_await net::join(std::move(from_client), std::move(from_server));
-  if (first == Speaker::nobody) co_return first;
+  if (first == Speaker::nobody) {
+    note_relay_end(client().interrupted());
+    co_return first;
+  }
   (first == Speaker::client ? *upstream_ : client()).resume();
   co_return first;
 }
 
 void TcpSession::give_to_pool() {
+  handed_over_ = true;
   service().give_back(target_, std::move(upstream_));
 }
 
@@ -99,16 +118,19 @@ net::Task<> TcpSession::run() {
                           auto& session = *static_cast<TcpSession*>(self);
                           session.touch();
                           observe::bump(session.slot().bytes_sent, bytes);
+                          session.record_.bytes_received += bytes;
                         },
                         &context().pipes};
   const net::Pump back{*upstream_, client(), back_buffer, this, [](void* self, std::size_t bytes) {
                          auto& session = *static_cast<TcpSession*>(self);
                          session.touch();
                          observe::bump(session.slot().bytes_received, bytes);
+                         session.record_.bytes_sent += bytes;
                        },
                        &context().pipes};
   const error_code error = co_await net::relay(there, back);
   if (!error) co_return;
+  note_relay_end(error);
   // What broke on one side breaks on the other: neither may take it for a regular end.
   client().reset();
   upstream_->reset();

@@ -10,6 +10,7 @@ namespace causeway::proxy {
 class TcpSession final : public Session {
  public:
   explicit TcpSession(Downstream& downstream);
+  ~TcpSession() override;
 
   /// A balanced connect, tried on further endpoints as the settings say. False: none took it, a limit is reached, or the
   /// client left.
@@ -28,6 +29,8 @@ class TcpSession final : public Session {
   void on_endpoints_changed() override;
 
  private:
+  /// Notes why; false.
+  bool unconnected(upstream::Failure failure);
   std::chrono::milliseconds idle_timeout() const;
   void interrupt_upstream(boost::system::error_code reason) override;
 
@@ -35,6 +38,8 @@ class TcpSession final : public Session {
 
   UpstreamConnection upstream_;
   Target target_;
+  SteadyTime started_;
+  bool handed_over_ = false;  ///< the client turned out to speak HTTP
 };
 
 }  // namespace causeway::proxy

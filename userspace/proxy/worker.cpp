@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include "base/log.h"
@@ -17,8 +18,10 @@ constexpr auto kAbortTime = 500ms;
 }  // namespace
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-               std::vector<Fd> listeners, std::function<void(ServiceId, Nudge)> nudge_others)
-    : context_(loop_, index, settings, slab, origins, std::move(nudge_others)),
+               Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
+               std::function<void(ServiceId, Nudge)> nudge_others)
+    : context_(loop_, index, settings, slab, origins, admission, log_writer, std::move(nudge_others)),
+      is_first_(index == 0),
       sweep_timer_(
           loop_.wheel, [](void* self) { static_cast<Worker*>(self)->sweep(); }, this),
       drain_timer_(
@@ -28,6 +31,8 @@ Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::
   for (Fd& listener : listeners) {
     acceptors_.push_back(
         std::make_unique<net::Acceptor>(loop_, std::move(listener), [this](Fd socket) { accept(std::move(socket)); }));
+    acceptors_.back()->when_exhausted([this] { return relieve(); },
+                                      [this](Fd socket) { turn_away(context_, std::move(socket)); });
   }
 }
 
@@ -114,7 +119,27 @@ void Worker::look_at_drain() {
 
 void Worker::sweep() {
   context_.sweep();
+  if (is_first_) look_at_process();
   sweep_timer_.expires_after(kSweepInterval);
+}
+
+net::Acceptor::Relief Worker::relieve() {
+  switch (context_.relieve()) {
+    case Context::Relief::freed:
+      return net::Acceptor::Relief::freed;
+    case Context::Relief::soon:
+      return net::Acceptor::Relief::soon;
+    case Context::Relief::none:
+      break;
+  }
+  return net::Acceptor::Relief::none;
+}
+
+/// What concerns all workers: one of them does it.
+void Worker::look_at_process() {
+  Admission& admission = context_.admission;
+  admission.set_descriptors(descriptor_limit(context_.settings.limits.descriptors));
+  if (memory_trim_.due(admission.connections(), context_.clock.steady())) ::malloc_trim(0);
 }
 
 void Worker::nudge(ServiceId service, Nudge nudge) {

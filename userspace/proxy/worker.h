@@ -10,15 +10,17 @@
 #include "net/acceptor.h"
 #include "net/event_loop.h"
 #include "proxy/context.h"
+#include "proxy/memory_trim.h"
 
 namespace causeway::proxy {
 
 /// All members: any one thread, but not two at once. Callbacks run on the worker's thread.
 class Worker {
  public:
-  /// `slab` and `origins` outlive it. `nudge_others` hands a nudge to every other worker.
+  /// `slab`, `origins`, `admission` and `log_writer` outlive it. `nudge_others` hands a nudge to every other worker.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
-         std::vector<Fd> listeners, std::function<void(ServiceId, Nudge)> nudge_others);
+         Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
+         std::function<void(ServiceId, Nudge)> nudge_others);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -40,17 +42,21 @@ class Worker {
  private:
   void run();
   void accept(Fd socket);
+  net::Acceptor::Relief relieve();
+  void look_at_process();
   void sweep();
   void look_at_drain();
   void end_connections();
 
   net::EventLoop loop_;
   Context context_;
+  const bool is_first_;
   std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
   net::Deadline sweep_timer_;
   net::Deadline drain_timer_;
   net::Deadline end_timer_;
   SteadyTime drain_end_{};
+  MemoryTrim memory_trim_;
   bool accepting_ = false;
   std::function<void()> drained_;
   std::atomic<std::uint64_t> answered_{0};

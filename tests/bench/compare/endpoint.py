@@ -52,6 +52,11 @@ FAULTS = {
 }
 
 
+def descriptors():
+    """How many files and sockets each process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 class Endpoint:
     def __init__(self, topology, workers, fault=None):
         self.server = topology.server
@@ -67,10 +72,9 @@ class Endpoint:
         config = self.directory / "nginx.conf"
         http, location = FAULTS.get(fault, ("", ""))
         sends = f"another-{self.name}" if fault == "endpoint" else self.name
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         config.write_text(CONFIG.format(
             workers=workers, directory=self.directory, address=SERVER_ADDRESS, port=PORT, status_port=STATUS_PORT, name=sends,
-            connections=descriptors - 100, descriptors=descriptors, http=http, location=location))
+            connections=descriptors() - 100, descriptors=descriptors(), http=http, location=location))
         self.log = tempfile.TemporaryFile("w+")
         self.process = self.server.popen(["nginx", "-c", config, "-p", self.directory, "-e", "stderr"], stderr=self.log)
         wait_until(self._is_up, 10, self._why_not)

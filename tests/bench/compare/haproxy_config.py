@@ -1,7 +1,5 @@
 """HAProxy's configuration: what Causeway does by itself, as closely as HAProxy can be told to."""
-import resource
-
-from endpoint import PORT
+from endpoint import PORT, descriptors
 from topology import SERVER_ADDRESS
 
 # Retries on HTTP: 2, on a failed connect, on a connection that ends without an answer, and on 503. The server's pool is shared
@@ -51,7 +49,7 @@ MAX_PIPES = 1024  # two for each of the 256 connections, and as many again
 
 def maxconn():
     """A relayed connection takes two descriptors, a pipe for splicing as well; HAProxy starts only if all of them may be used."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - MAX_PIPES - 200
+    return descriptors() // 2 - MAX_PIPES - 200
 
 
 def text(*, workers, socket, splice, ports):

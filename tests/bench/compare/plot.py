@@ -16,15 +16,19 @@ def draw(path, rows, title):
                  for peer, own in report.by_peer([row for row in rows if row["case"] == case]).items()}
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 2 + 0.16 * len(cases) * (len(peers) + 1)), sharey=True)
     height = 0.8 / max(len(peers), 1)
-    for number, peer in enumerate(peers):
-        own = [(place, summaries[case, peer], summaries[case, "direct"]) for place, case in enumerate(cases) if (case, peer) in summaries]
-        places = [place + (number - (len(peers) - 1) / 2) * height for place, _, _ in own]
+    for peer in peers:
+        own, places = [], []
+        for place, case in enumerate(cases):
+            here = [other for other in peers if (case, other) in summaries]
+            if peer in here:
+                own.append((place, summaries[case, peer], summaries[case, "direct"]))
+                places.append(place + (here.index(peer) - (len(here) - 1) / 2) * height)
         left.barh(places, [s["beyond"] for _, s, _ in own], height, color=COLOURS[peer], label=peer,
                   xerr=[[s["beyond"] - s["least"] for _, s, _ in own], [s["most"] - s["beyond"] for _, s, _ in own]],
                   error_kw={"elinewidth": 0.8})
         right.barh(places, [100 * s["requests_per_second"] / d["requests_per_second"] for _, s, d in own], height, color=COLOURS[peer])
     left.set_yticks(range(len(cases)), cases)
-    left.invert_yaxis()
+    left.set_ylim(len(cases) - 0.4, -0.6)
     # Answers of 1 MiB take a hundred times the processor time of those of 200 B.
     left.set_xscale("symlog", linthresh=10)
     left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: least and most)")
@@ -33,6 +37,7 @@ def draw(path, rows, title):
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title, fontsize="small")
-    figure.tight_layout(rect=(0, 0.25 / figure.get_figheight(), 1, 1))
+    inch = 1 / figure.get_figheight()
+    figure.tight_layout(rect=(0, 0.25 * inch, 1, 1 - 0.1 * inch))
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -58,7 +58,8 @@ def by_peer(rows):
 def table(case, rows):
     """The lines of one case."""
     lines = [f"{case.name}: {case.describe()}",
-             f"  {'':<15}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/request':>16}{'beyond direct':>15}{'least .. most':>20}{'peak PSS MiB':>14}"]
+             f"  {'':<15}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/request':>16}{'beyond direct':>15}"
+             f"{'least .. most':>20}{'peak PSS MiB':>14}"]
     for peer, own in by_peer(rows).items():
         s = summary(own)
         beyond, spread, memory = f"{s['beyond']:+.1f}", f"{s['least']:+.1f} .. {s['most']:+.1f}", f"{s['pss_kib'] / 1024:.1f}"

@@ -34,11 +34,17 @@ class Nginx:
     def kill(self, task):
         """The whole task at once: of a master that outlived its worker by a moment, another worker would be left."""
         self.tasks.remove(task)
-        with open(f"/proc/{task.pid}/cgroup") as cgroups:
-            path = next(line.split(":", 2)[2].strip() for line in cgroups if line.startswith("0:"))
+        # One just started is `causeway run` for a moment, in the cgroup of everything that the test runs.
+        path = wait_until(lambda: self._task_cgroup(task), 10, f"process {task.pid} is in its task's cgroup")
         with open(f"{self.host.sandbox.mount}{path}/cgroup.kill", "w") as kill:
             kill.write("1")
         task.wait()
+
+    @staticmethod
+    def _task_cgroup(task):
+        with open(f"/proc/{task.pid}/cgroup") as cgroups:
+            path = next(line.split(":", 2)[2].strip() for line in cgroups if line.startswith("0:"))
+        return path if "/tasks/" in path else None
 
     def finish(self, task):
         """It answers what it has, then ends."""

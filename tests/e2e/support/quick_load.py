@@ -19,7 +19,7 @@ class QuickLoad:
         counts = {}
         for name in ("requests", "status codes"):
             line = re.search(rf"^{name}: (.*)$", out, re.MULTILINE)
-            assert line, out
+            assert line, f"h2load ended with {self._process.returncode}: {out}"
             counts |= {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", line[1])}
         counts["seconds"] = self._time(re.search(r"^finished in (\S+),", out, re.MULTILINE)[1])
         counts["longest_ms"] = self._time(re.search(r"^time for request: +\S+ +(\S+)", out, re.MULTILINE)[1]) * 1000

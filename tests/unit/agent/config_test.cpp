@@ -44,6 +44,9 @@ TEST(Config, EmptyFileHasTheDocumentedDefaults) {
   EXPECT_EQ(c.addresses.task_v4.to_string(), "127.254.0.0/16");
   EXPECT_EQ(c.proxy.drain, std::chrono::seconds(20));
   EXPECT_TRUE(c.dns.capture);
+  EXPECT_EQ(c.access_log.path, "/var/log/causeway/access.log");
+  EXPECT_FALSE(c.access_log.enabled);
+  EXPECT_FALSE(c.access_log.include_query_parameters);
   EXPECT_GE(c.proxy_workers(), 1U);
   EXPECT_LE(c.proxy_workers(), 4U);
   EXPECT_EQ(c.api_url(), "http://127.0.0.1:7070");
@@ -76,11 +79,24 @@ account = "123456789012"
 workers = 3
 user = "www-data"
 drain_seconds = 0
+[limits]
+header_bytes = 8192
+header_fields = 40
+header_seconds = 5
+body_idle_seconds = 0
+connections = 900
+connections_per_workload = 300
+descriptors = 4000
 [dns]
 capture = false
 resolvers = ["192.0.2.53", "[2001:db8::53]:5353"]
 [log]
 level = "debug"
+[access_log]
+path = "stdout"
+enabled = true
+format = "json"
+include_query_parameters = true
 [defaults]
 connect_timeout = "250ms"
 max_connections = 100
@@ -111,11 +127,22 @@ retries = "0"
   EXPECT_EQ(c.proxy_workers(), 3U);
   EXPECT_EQ(c.proxy.user, "www-data");
   EXPECT_EQ(c.proxy.drain, std::chrono::seconds(0));
+  EXPECT_EQ(c.limits, (feed::ProxyLimits{.header_bytes = 8192,
+                                         .header_fields = 40,
+                                         .header_time = std::chrono::seconds(5),
+                                         .body_idle = std::chrono::seconds(0),
+                                         .connections = 900,
+                                         .connections_per_workload = 300,
+                                         .descriptors = 4000}));
   EXPECT_FALSE(c.dns.capture);
   ASSERT_EQ(c.dns.resolvers.size(), 2U);
   EXPECT_EQ(c.dns.resolvers[0].to_string(), "192.0.2.53:53");
   EXPECT_EQ(c.dns.resolvers[1].to_string(), "[2001:db8::53]:5353");
   EXPECT_EQ(c.log.level, log::Level::debug);
+  EXPECT_EQ(c.access_log.path, "stdout");
+  EXPECT_TRUE(c.access_log.enabled);
+  EXPECT_EQ(c.access_log.format, AccessLogFormat::json);
+  EXPECT_TRUE(c.access_log.include_query_parameters);
   EXPECT_EQ(c.defaults, (SettingValues{{SettingKey::connect_timeout, 250},
                                        {SettingKey::max_connections, 100},
                                        {SettingKey::ejection, 0}}));
@@ -191,6 +218,13 @@ INSTANTIATE_TEST_SUITE_P(
             "f.toml:2: dns.resolvers must be an array of at most 8 addresses like \"192.0.2.53\" or \"192.0.2.53:53\", "
             "not the "
             "integer 5"},
+        Bad{"[access_log]\nformat = \"off\"\n",
+            "f.toml:2: access_log.format must be \"text\" or \"json\", not the string \"off\""},
+        Bad{"[access_log]\npath = \"access.log\"\n",
+            "f.toml:2: access_log.path must be an absolute path of at most 200 bytes without \"..\", \"stdout\", or "
+            "\"\", not the string \"access.log\""},
+        Bad{"[access_log]\nenabled = true\npath = \"\"\n",
+            "f.toml:3: access_log.enabled is true, but access_log.path is empty; say where the lines go"},
         Bad{"[log]\nlevel = \"loud\"\n",
             "f.toml:2: log.level must be \"debug\", \"info\", \"warn\" or \"error\", not the string \"loud\""},
         Bad{"[addresses]\nalias_v4 = \"127.254.128.0/17\"\n",

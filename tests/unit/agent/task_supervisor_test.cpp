@@ -128,6 +128,20 @@ TEST_F(TaskSupervisorTest, ListeningPortMakesTheEndpointHealthyAndBack) {
   EXPECT_EQ(endpoints().size(), 1U);
 }
 
+TEST_F(TaskSupervisorTest, APortThatClosesWithItsTaskIsRecordedAsTheTasksEnd) {
+  Child child(sleep_for_good);
+  const auto task = start(child);
+  const SocketAddress at{task.address, 3000};
+  listens(at);
+  ::kill(child.pid(), SIGKILL);
+  child.wait();
+  listening_.clear();
+  supervisor_->on_listen(at);  // the cgroup's own event is not looked at yet: the executor does not run
+  EXPECT_EQ(record(task.id).last_status, "STOPPED");
+  EXPECT_TRUE(endpoints().empty());
+  EXPECT_EQ(supervisor_->followed(), 0U);
+}
+
 TEST_F(TaskSupervisorTest, LostListenEventIsMadeUpForByTheRecheck) {
   options_.recheck = 10ms;
   restart_agent();

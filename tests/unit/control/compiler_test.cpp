@@ -55,6 +55,37 @@ TEST(Compiler, ProtocolsAndTimeouts) {
   }
 }
 
+TEST(Compiler, AccessLogOfTheServiceThenOfTheHost) {
+  TwoServices world;
+  const auto create = [&world](const std::string& name, const std::string& configuration) {
+    world.ok("CreateService", "{'cluster':'c','serviceName':'" + name +
+                                  "','taskDefinition':'f','serviceConnectConfiguration':{'enabled':true,"
+                                  "'namespace':'MyApp.local','services':[{'portName':'web','discoveryName':'" +
+                                  name + "'}],'accessLogConfiguration':" + configuration + "}}");
+  };
+  create("t", "{'format':'TEXT'}");
+  create("j", "{'format':'JSON','includeQueryParameters':'ENABLED'}");
+  create("d", "{'format':'JSON','includeQueryParameters':'DISABLED'}");
+  const auto expect = [&world](const char* name, AccessLogFormat format, bool query) {
+    const AccessLogSettings wanted{format, query};
+    EXPECT_TRUE(world.find(world.compile(), name)->access_log == wanted) << name;
+  };
+  expect("a", AccessLogFormat::off, false);
+  expect("t", AccessLogFormat::text, false);
+  expect("j", AccessLogFormat::json, true);
+  expect("d", AccessLogFormat::json, false);
+  world.settings.access_log = {AccessLogFormat::json, true};
+  expect("a", AccessLogFormat::json, true);
+  expect("t", AccessLogFormat::text, false);
+  world.settings.access_log_allowed = false;
+  expect("a", AccessLogFormat::off, false);
+  expect("j", AccessLogFormat::off, false);
+
+  const auto snapshot = world.compile();
+  EXPECT_THAT(snapshot->clients, testing::Contains(testing::Pair(testing::_, "a")));
+  EXPECT_EQ(snapshot->clients.size(), 5u);
+}
+
 TEST(Compiler, UnchangedServicesKeepTheirPointers) {
   TwoServices world;
   const auto plain = world.make_cloud_map_service(world.space, "plain");

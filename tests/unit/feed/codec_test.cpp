@@ -69,6 +69,9 @@ TEST(Delta, SendsOnlyWhatChangedAndKeepsThePointersOfTheRest) {
   second->services.erase(ServiceId(4));
   second->aliases.erase(second->aliases.begin() + 3);
   second->aliases[0].service = ServiceId(2);
+  second->clients.erase(ClientId(5));
+  second->clients[ClientId(6)] = "renamed";
+  second->clients[ClientId(60)] = "new";
 
   Applier applier;
   const auto before = apply_all(applier, encode_delta(nullptr, *first));
@@ -119,6 +122,7 @@ TEST(Applier, RefusesWhatCannotBe) {
   };
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_id(0); }));
   EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_protocol(99); }));
+  EXPECT_TRUE(refused([](auto& d) { d.mutable_services(0)->set_access_log(3); }));
   EXPECT_TRUE(refused([](auto& d) {
     auto& setting = *d.mutable_services(0)->add_settings();
     setting.set_key(static_cast<std::uint32_t>(SettingKey::idle_timeout));

@@ -31,11 +31,12 @@ ino_t inode(const Fd& fd) {
   return info.st_ino;
 }
 
-Handover handover(std::size_t listeners, bool heartbeat = true) {
+Handover handover(std::size_t listeners, bool whole = true) {
   Handover out;
   for (std::size_t i = 0; i < listeners; ++i) out.listeners.push_back(memory_file());
   out.counters = memory_file();
-  if (heartbeat) out.heartbeat = memory_file();
+  if (whole) out.heartbeat = memory_file();
+  if (whole) out.access_log = memory_file();
   return out;
 }
 
@@ -66,20 +67,29 @@ TEST(HandoverTest, PassesSettingsAndTheVeryDescriptors) {
   ProxySettings settings;
   settings.workers = 3;
   settings.drain = 4321ms;
+  settings.limits = {.header_bytes = 2048,
+                     .header_fields = 7,
+                     .header_time = 3s,
+                     .body_idle = 0s,
+                     .connections = 11,
+                     .connections_per_workload = 5,
+                     .descriptors = 99};
   ASSERT_TRUE(publisher.hand_over(settings, sent));
   publisher.publish(test::snapshot(1, 1));  // must not be eaten by the hand-over's reader
   auto got = Receiver::receive_handover(theirs.get(), 1s);
   ASSERT_TRUE(got) << got.error().message();
   EXPECT_EQ(got->first.workers, 3u);
   EXPECT_EQ(got->first.drain, 4321ms);
+  EXPECT_EQ(got->first.limits, settings.limits);
   ASSERT_EQ(got->second.listeners.size(), 6u);
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(inode(got->second.listeners[i]), inode(sent.listeners[i]));
   EXPECT_EQ(inode(got->second.counters), inode(sent.counters));
   EXPECT_EQ(inode(got->second.heartbeat), inode(sent.heartbeat));
+  EXPECT_EQ(inode(got->second.access_log), inode(sent.access_log));
   EXPECT_NE(::fcntl(got->second.counters.get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST(HandoverTest, WorksWithoutAHeartbeat) {
+TEST(HandoverTest, WorksWithoutHeartbeatAndAccessLog) {
   auto got = decode_handover(encode_handover({}, handover(2, false)), [] {
     std::vector<Fd> fds;
     for (int i = 0; i < 3; ++i) fds.push_back(memory_file());
@@ -87,7 +97,24 @@ TEST(HandoverTest, WorksWithoutAHeartbeat) {
   }());
   ASSERT_TRUE(got);
   EXPECT_FALSE(got->second.heartbeat);
+  EXPECT_FALSE(got->second.access_log);
   EXPECT_EQ(got->second.listeners.size(), 2u);
+}
+
+TEST(HandoverTest, IsRefusedWithLimitsThatBoundNothingOrEverything) {
+  const auto accepted = [](void (*change)(ProxyLimits&)) {
+    ProxySettings settings;
+    change(settings.limits);
+    std::vector<Fd> fds;
+    for (int i = 0; i < 2; ++i) fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    return static_cast<bool>(decode_handover(encode_handover(settings, handover(1, false)), std::move(fds)));
+  };
+  EXPECT_TRUE(accepted([](ProxyLimits&) {}));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_bytes = 100; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_bytes = 1 << 20; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_fields = 0; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.header_time = 0s; }));
+  EXPECT_FALSE(accepted([](ProxyLimits& limits) { limits.connections = 0; }));
 }
 
 TEST(HandoverTest, IsRefusedWhenDescriptorsAreMissing) {

@@ -50,6 +50,7 @@ inline std::shared_ptr<const Service> service(std::uint32_t id, std::size_t endp
     endpoint.health = i % 2 == 0 ? Health::healthy : Health::draining;
     out->endpoints.push_back(endpoint);
   }
+  out->access_log = {id % 2 == 0 ? AccessLogFormat::json : AccessLogFormat::off, id % 4 == 0};
   return out;
 }
 
@@ -71,6 +72,7 @@ inline std::shared_ptr<Snapshot> snapshot(std::uint64_t revision, std::uint32_t 
   for (std::uint32_t id = 1; id <= count; ++id) {
     out->services[ServiceId(id)] = service(id, endpoints);
     out->aliases.push_back(alias(id));
+    out->clients[ClientId(id)] = "client-" + std::to_string(id);
   }
   return out;
 }
@@ -79,6 +81,7 @@ inline std::shared_ptr<Snapshot> snapshot(std::uint64_t revision, std::uint32_t 
 inline void expect_same(const Snapshot& expected, const Snapshot& actual) {
   EXPECT_EQ(expected.revision, actual.revision);
   EXPECT_EQ(expected.aliases, actual.aliases);
+  EXPECT_EQ(expected.clients, actual.clients);
   ASSERT_EQ(expected.services.size(), actual.services.size());
   for (const auto& [id, service] : expected.services) {
     ASSERT_TRUE(actual.services.contains(id));

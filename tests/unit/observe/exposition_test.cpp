@@ -142,6 +142,21 @@ TEST(Totals, WhatAProxyMayWriteIsNamedFromTheSnapshotAlone) {
   EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\"} 7\n"), 1u);
 }
 
+TEST(Totals, AddsUpTheAccessLogOfAllWorkers) {
+  auto slab = Slab::create(2).value();
+  for (std::size_t worker = 0; worker < 2; ++worker) {
+    bump(slab.worker(worker).access_log_lines, 10);
+    bump(slab.worker(worker).access_log_dropped, 2);
+    bump(slab.worker(worker).access_log_unwritten, 1);
+  }
+  Exposition out;
+  expose_access_log(out, slab);
+  const auto text = out.text();
+  EXPECT_EQ(count(text, "causeway_access_log_lines_total 20\n"), 1u);
+  EXPECT_EQ(count(text, "causeway_access_log_dropped_total{reason=\"buffer\"} 4\n"), 1u);
+  EXPECT_EQ(count(text, "causeway_access_log_dropped_total{reason=\"output\"} 2\n"), 1u);
+}
+
 TEST(MetricsTable, StandsInItsOrder) {
   for (std::size_t i = 0; i < metrics_table().size(); ++i) EXPECT_EQ(static_cast<std::size_t>(metrics_table()[i].metric), i);
 }
@@ -160,11 +175,13 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   auto& slot = slab.slot(0, ServiceId{1}, kHostClient);
   for (auto& requests : slot.requests) bump(requests);
   for (auto& failed : slot.connections_failed) bump(failed);
+  for (auto& exceeded : slot.bounds_exceeded) bump(exceeded);
   for (auto& overflow : slot.overflows) bump(overflow);
   slot.request_duration.observe(10);
   Exposition out;
   expose_totals(out, add_up(slab), *snapshot_of(1), {});
   expose_endpoints(out, *snapshot_of(1));
+  expose_access_log(out, slab);
   out.add(Metric::dns_queries_total, {{"result", "answered"}}, 1);
   out.add(Metric::snapshot_revision, {{"sink", "proxy"}}, 1);
   out.add(Metric::snapshot_age_seconds, {}, 0.25);

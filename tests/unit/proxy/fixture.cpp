@@ -63,7 +63,8 @@ void ProxyTest::start(unsigned workers) {
   main_ = std::thread([this] { io_.run(); });
   on_main([&] {
     auto made =
-        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_);
+        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_,
+                      std::move(log_control_));
     ASSERT_TRUE(made) << made.error().message();
     proxy_ = std::move(*made);
   });
@@ -84,6 +85,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   service->discovery_name = "user-service";
   service->protocol = setup.protocol;
   service->settings = setup.settings;
+  service->access_log = setup.access_log;
   for (const auto& [address, health] : endpoints) {
     auto it = std::find(known_.begin(), known_.end(), address);
     if (it == known_.end()) it = known_.insert(known_.end(), address);
@@ -97,6 +99,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->revision = Revision(++revision_);
   snapshot->services[ServiceId(1)] = service;
+  snapshot->clients[ClientId(7)] = "web";
   Alias alias;
   alias.name = "user-svc";
   alias.vip4 = IpAddress::v4(0x7fff0001);
@@ -122,6 +125,7 @@ Totals ProxyTest::totals() const {
     for (const auto& bucket : slot.request_duration.buckets) out.durations += bucket;
     for (const auto& bucket : slot.connect_duration.buckets) out.connects += bucket;
     for (std::size_t i = 0; i < std::size(out.failed); ++i) out.failed[i] += slot.connections_failed[i];
+    for (std::size_t i = 0; i < std::size(out.exceeded); ++i) out.exceeded[i] += slot.bounds_exceeded[i];
     out.opened += slot.connections_opened;
     out.active += slot.connections_active;
     out.sent += slot.bytes_sent;

@@ -33,6 +33,8 @@ struct Totals {
   std::uint64_t durations = 0;
   std::uint64_t opened = 0, active = 0, connects = 0, sent = 0, received = 0, retries = 0, ejections = 0;
   std::uint64_t failed[static_cast<std::size_t>(observe::FailureReason::count)] = {};
+  std::uint64_t exceeded[static_cast<std::size_t>(observe::Bound::count)] = {};
+  std::uint64_t exceeded_of(observe::Bound bound) const { return exceeded[static_cast<std::size_t>(bound)]; }
   std::uint64_t overflows[static_cast<std::size_t>(observe::Overflow::count)] = {};
   std::uint64_t ejection_returns = 0;
   std::uint64_t upstream_connections = 0, pending = 0, retries_active = 0, ejected = 0;
@@ -59,6 +61,7 @@ class ProxyTest : public ::testing::Test {
   struct Setup {
     AppProtocol protocol = AppProtocol::http;
     ServiceSettings settings = quiet_settings();
+    AccessLogSettings access_log{};
   };
   /// Publishes and waits until every worker acts on it. Endpoints keep their number while their address stays.
   void publish(const std::vector<SocketAddress>& endpoints, const Setup& setup);
@@ -84,6 +87,7 @@ class ProxyTest : public ::testing::Test {
   FixedOrigin origins_;
   Setup setup_;
   feed::ProxySettings settings_;
+  Fd log_control_;  ///< handed over by start()
   SocketAddress address_;
   std::unique_ptr<Proxy> proxy_;
 
