@@ -13,7 +13,7 @@ DRAIN = 2
 
 
 class DrainTest(FaultTest):
-    settings = {"proxy": {"drain_seconds": DRAIN}}
+    settings = {"proxy": {"drain_seconds": DRAIN}, "defaults": {"drain_timeout": f"{DRAIN}s"}}
 
     def named(self, name, connections=None):
         """A server that answers with its name, and /held when `go` is set; `connections` gets an event for each, set

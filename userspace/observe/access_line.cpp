@@ -17,12 +17,20 @@ constexpr char kHexDigits[] = "0123456789abcdef";
 // Path, seven texts and a method in full length, and what numbers, addresses and names of fields need at most.
 static_assert(kMaxPath + kCut.size() + 8 * (kMaxText + kCut.size()) + 900 <= kMaxLine);
 
+/// Stands for itself in both formats: printable ASCII but `"` and `\`.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = ' '; c <= '~'; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
 /// Writes without looking at the end: every part has a bound, and kMaxLine holds them all.
 class Line {
  public:
   explicit Line(char* out) : begin_(out), at_(out) {}
 
   void raw(std::string_view text) {
+    if (text.empty()) return;  // it may have no address
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
@@ -43,12 +51,14 @@ class Line {
   }
 
   void address(const SocketAddress& address) {
-    char text[INET6_ADDRSTRLEN];
     if (address.ip.is_v4()) {
-      const std::uint32_t be = address.ip.to_v4_be();
-      ::inet_ntop(AF_INET, &be, text, sizeof text);
-      raw(std::string_view(text));
+      const std::uint32_t ip = address.ip.to_v4();  // inet_ntop() formats with sprintf()
+      for (int shift = 24; shift >= 0; shift -= 8) {
+        number(ip >> shift & 255);
+        if (shift > 0) raw('.');
+      }
     } else {
+      char text[INET6_ADDRSTRLEN];
       ::inet_ntop(AF_INET6, address.ip.bytes().data(), text, sizeof text);
       raw('[');
       raw(std::string_view(text));
@@ -61,15 +71,15 @@ class Line {
   /// Escapes as nginx does: `"`, `\` and every byte that is not printable ASCII as \xHH.
   void text(std::string_view value, std::size_t limit) {
     const char* const end = at_ + limit;
-    for (const char c : value) {
-      const bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
-      if (end - at_ < (plain ? 1 : 4)) return raw(kCut);
-      if (plain) {
-        raw(c);
-      } else {
-        raw("\\x");
-        hex(static_cast<unsigned char>(c), 2);
-      }
+    for (;;) {
+      const std::size_t run = plain_run(value);
+      if (!copy(value.substr(0, run), end)) return;
+      value.remove_prefix(run);
+      if (value.empty()) return;
+      if (end - at_ < 4) return raw(kCut);
+      raw("\\x");
+      hex(static_cast<unsigned char>(value.front()), 2);
+      value.remove_prefix(1);
     }
   }
 
@@ -77,14 +87,15 @@ class Line {
   /// somewhere; what is not UTF-8 becomes U+FFFD.
   void json(std::string_view value, std::size_t limit) {
     const char* const end = at_ + limit;
-    while (!value.empty()) {
+    for (;;) {
+      const std::size_t run = plain_run(value);
+      if (!copy(value.substr(0, run), end)) return;
+      value.remove_prefix(run);
+      if (value.empty()) return;
       const Utf8 next = decode_utf8(value);
       const bool escaped = is_unsafe(next.code_point);
-      const std::ptrdiff_t needed = escaped ? 6 : static_cast<std::ptrdiff_t>(next.bytes);
-      if (end - at_ < needed) return raw(kCut);
-      if (!next.valid) {
-        raw("\\ufffd");
-      } else if (next.code_point == '"' || next.code_point == '\\') {
+      if (end - at_ < (escaped ? 6 : static_cast<std::ptrdiff_t>(next.bytes))) return raw(kCut);
+      if (next.code_point == '"' || next.code_point == '\\') {
         raw('\\');
         raw(value.front());
       } else if (escaped) {
@@ -100,6 +111,21 @@ class Line {
   std::size_t size() const { return static_cast<std::size_t>(at_ - begin_); }
 
  private:
+  static std::size_t plain_run(std::string_view value) {
+    std::size_t n = 0;
+    while (n < value.size() && kPlain[static_cast<unsigned char>(value[n])]) ++n;
+    return n;
+  }
+
+  /// False: it was cut.
+  bool copy(std::string_view part, const char* end) {
+    const auto room = static_cast<std::size_t>(end - at_);
+    raw(part.substr(0, room));
+    if (part.size() <= room) return true;
+    raw(kCut);
+    return false;
+  }
+
   void hex(std::uint32_t value, int digits) {
     for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) raw(kHexDigits[value >> shift & 15]);
   }
