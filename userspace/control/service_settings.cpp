@@ -119,12 +119,22 @@ Result<void> change_settings(Call& call, std::string_view scope, const std::map<
 }
 
 std::string no_such_service(const State& state, std::string_view scope) {
-  std::vector<std::string> all;
+  const auto slash = scope.rfind('/');
+  const auto* named = slash == std::string_view::npos ? nullptr : state.find_namespace_by_name(scope.substr(0, slash));
+  std::vector<std::string> near;
+  std::vector<std::string> names, all;
   for (const auto& [id, service] : state.services) {
     const auto space = state.namespaces.find(service.namespace_id);
-    if (space != state.namespaces.end()) all.push_back(space->second.name + "/" + service.name);
+    if (space == state.namespaces.end()) continue;
+    all.push_back(space->second.name + "/" + service.name);
+    if (&space->second == named) names.push_back(service.name);
   }
-  const auto near = nearest_few(scope, all, 3);
+  if (named == nullptr) {
+    near = nearest_few(scope, all, 3);
+  } else {
+    // A namespace that is right would make all its services look alike.
+    for (const auto& name : nearest_few(scope.substr(slash + 1), names, 3)) near.push_back(named->name + "/" + name);
+  }
   if (near.empty()) return "there is no such service; give NAMESPACE/DISCOVERY-NAME, as `causeway services` shows them";
   return fmt::format("there is no such service; did you mean {}?", join(near, " or "));
 }
