@@ -136,6 +136,7 @@ bool Http1Session::wants_retry() {
       return false;
     case upstream::Retry::over_budget:
       count_overflow(slot(), observe::Overflow::retry_budget);
+      record_.flags.set(observe::Flag::overflow);
       return false;
     case upstream::Retry::fresh_connection:
       fresh_ = true;
@@ -149,6 +150,7 @@ bool Http1Session::wants_retry() {
   }
   if (!retrying_) {
     count_overflow(slot(), observe::Overflow::retries);
+    record_.flags.set(observe::Flag::overflow);
     return false;
   }
   tried_.push_back(target_.id);
