@@ -83,6 +83,8 @@ class RawServer:
 
 
 class HttpCases(HostTest):
+    settings = {"limits": {"header_fields": 128}}  # as many as the codec takes where nothing else is said
+
     @classmethod
     def describe(cls):
         cls.host.namespace()
