@@ -22,6 +22,11 @@ std::string settings_page() {
       "the configuration\na duration or a part is a string (`idle_timeout = \"90s\"`), a number may stand without "
       "quotes, and on and off may be\n`true` and `false`. A change acts on connections and requests that begin "
       "after it.\n\n"
+      "`causeway_limit_reached` tells when a limit is reached, `causeway_overflows_total` how often one refused "
+      "something, "
+      "and by which\n`reason`; [metrics.md](metrics.md) has more. The limits on what clients may use of the proxy are "
+      "in "
+      "[limits.md](limits.md).\n\n"
       "| setting | default | takes | meaning |\n|---|---|---|---|\n";
   const ServiceSettings defaults;
   for (const Setting& setting : settings_table()) {

@@ -47,8 +47,8 @@ constexpr std::array kTable{
     ROW(max_connections, count, 1, kMillion, false,
         "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
         "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
-        "WebSockets reach without any overload; few enough that one service cannot take all of a process's 20,000 "
-        "descriptors."),
+        "WebSockets reach without any overload; few enough that one service leaves descriptors to the others "
+        "where a process may have 20,000 (a connection takes two)."),
     ROW(max_pending_requests, count, 0, kMillion, false,
         "HTTP requests that wait for a connection because max_connections or max_endpoint_connections is reached. "
         "Beyond it they are answered with 503 at once. As at Envoy."),

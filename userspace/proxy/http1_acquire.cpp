@@ -25,6 +25,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
     // Those who wait already come first.
     if (state.waiting.empty()) choice = state.choose(tried_, ServiceState::From::pool, slot());
     if (choice.kind == Choice::Kind::full) {
+      if (held_ != nullptr) co_return Acquired::exhausted;  // what is at hand is better than to wait
       const Acquired waited = co_await wait_for_connection(choice);
       if (waited != Acquired::ready) co_return waited;
     }

@@ -1,4 +1,4 @@
-// An attempt at an endpoint: the request's way to it, and what becomes of a failure.
+// An attempt at an endpoint: the request's way to it.
 #include <algorithm>
 
 #include <boost/asio/error.hpp>
@@ -117,55 +117,6 @@ void Http1Session::keep_for_replay(std::string_view bytes) {
   }
   replayable_ = false;
   std::string().swap(replay_);
-}
-
-upstream::Attempt Http1Session::describe_attempt() const {
-  return {.failure = failure_,
-          .reused_connection = reused_,
-          .request_sent = sent_ > 0,
-          .response_begun = response_begun_,
-          .idempotent = http::is_idempotent(request_parser_.head().method),
-          .replayable = replayable_,
-          .retries = retries_};
-}
-
-bool Http1Session::wants_retry() {
-  if (now() >= limit_) return false;
-  switch (upstream::decide(describe_attempt(), service().settings(), service().set.retry_budget())) {
-    case upstream::Retry::no:
-      return false;
-    case upstream::Retry::over_budget:
-      count_overflow(slot(), observe::Overflow::retry_budget);
-      record_.flags.set(observe::Flag::overflow);
-      return false;
-    case upstream::Retry::fresh_connection:
-      fresh_ = true;
-      return true;
-    case upstream::Retry::other_endpoint:
-      break;
-  }
-  if (!retrying_) {
-    retrying_ = Hold(service().usage(), &upstream::ServiceUsage::retries, service().settings().max_retries,
-                     slot().retries_active);
-  }
-  if (!retrying_) {
-    count_overflow(slot(), observe::Overflow::retries);
-    record_.flags.set(observe::Flag::overflow);
-    return false;
-  }
-  tried_.push_back(target_.id);
-  return true;
-}
-
-/// Whatever was not reported with the response's head.
-void Http1Session::report_attempt() {
-  if (std::exchange(reported_, true)) return;
-  if (ended_ == Ended::failed && upstream::counts_against_endpoint(describe_attempt())) {
-    count_failure(slot(), failure_);
-    service().report_failure(target_.id, slot());
-  } else {
-    service().set.report_abandoned(target_.id);
-  }
 }
 
 }  // namespace causeway::proxy

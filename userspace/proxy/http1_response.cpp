@@ -103,16 +103,12 @@ net::Task<bool> Http1Session::take_response_head() {
   co_return false;
 }
 
-void Http1Session::report_response() {
-  if (std::exchange(reported_, true)) return;
-  if (status_ < 502 || status_ > 504) return service().report_success(target_.id, slot());
-  service().report_failure(target_.id, slot());
-}
-
 net::Task<> Http1Session::forward_response() {
   const http::RequestHead& request = request_parser_.head();
   const http::ResponseHead& head = response_parser_.head();
   const http::Framing framing = http::response_framing(request, head);
+  if (set_answer_aside(framing)) co_return;
+  held_.reset();
   status_ = head.status;
   report_response();
   if (framing.kind == http::BodyKind::tunnel) {
@@ -135,7 +131,7 @@ net::Task<> Http1Session::forward_response() {
   ended_ = Ended::answered;
   after_ = keep ? After::keep : After::close;
   // A byte beyond the response would be taken for the next one's.
-  if (persists && request_sent_ && upstream_in_.empty() && !context().draining() &&
+  if (persists && request_sent_ && upstream_ != nullptr && upstream_in_.empty() && !context().draining() &&
       service().set.may_reuse(target_.id)) {
     service().give_back(target_, std::move(upstream_));
   }
@@ -148,7 +144,10 @@ net::Task<bool> Http1Session::forward_bytes(std::string_view head, http::BodyRea
     const http::BodyStep step = dechunk ? body.next(bytes) : body.read(bytes);
     if (step.outcome == http::Outcome::bad) {
       // Nothing sent: it can still be a 502. Otherwise the client must see that the response is cut.
-      if (head.empty()) note(observe::Flag::upstream_protocol_error, step.reason);
+      if (head.empty()) {
+        note(observe::Flag::upstream_protocol_error, step.reason);
+        report_failed_answer();
+      }
       ended_ = head.empty() ? Ended::answered : Ended::failed;
       after_ = After::reset;
       failure_ = upstream::Failure::bad_response;
@@ -242,6 +241,9 @@ net::Task<bool> Http1Session::splice_body(http::BodyReader& body) {
 void Http1Session::response_cut(error_code error) {
   log::debug("{}: the response of {} was cut: {}", service_text(), target_.address.to_string(), error.message());
   note_cut(error);
+  const bool by_client =
+      error == boost::asio::error::operation_aborted || error == boost::asio::error::connection_aborted;
+  if (!by_client) report_failed_answer();
   ended_ = Ended::answered;
   after_ = After::reset;
   observe::bump(slot().connections_failed[static_cast<std::size_t>(

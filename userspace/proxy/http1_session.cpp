@@ -51,6 +51,7 @@ net::Task<> Http1Session::run() {
     if (logged()) log_request();
     upstream_.reset();
     retrying_.release();
+    held_.reset();
     if (after == After::close) co_await linger();
     if (after == After::reset) client().reset();
     if (after != After::keep) co_return;
@@ -124,6 +125,7 @@ void Http1Session::begin_request() {
   replay_.clear();
   tried_.clear();
   retries_ = 0;
+  passing_on_ = false;
   body_start_ = {};
   body_ = http::BodyReader();
 }
@@ -154,6 +156,8 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       note_client_end(client().interrupted());
       co_return After::closed;
     }
+    const bool unanswered = acquired == Acquired::ready || acquired == Acquired::failed;
+    if (held_ != nullptr && !unanswered) break;
     if (acquired == Acquired::no_endpoint) {
       note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
@@ -171,6 +175,10 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
         co_return co_await answer(408, "the request's body did not come to its end", true);
     }
     if (acquired == Acquired::exhausted || !wants_retry()) break;
+  }
+  if (held_ != nullptr) {
+    const After passed_on = co_await pass_on_held_answer();
+    co_return passed_on;
   }
   note_failure();
   co_return co_await answer_failure();

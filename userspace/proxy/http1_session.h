@@ -70,10 +70,10 @@ class Http1Session final : public Session {
   enum class Acquired : std::uint8_t {
     ready,
     no_endpoint,
-    exhausted,    ///< no endpoint that was not tried
-    failed,       ///< the connect: `failure_`
-    refused,      ///< by a limit: `refusal_`
-    late,         ///< no connection came free in time: `refusal_`
+    exhausted,  ///< no endpoint that was not tried
+    failed,     ///< the connect: `failure_`
+    refused,    ///< by a limit: `refusal_`
+    late,       ///< no connection came free in time: `refusal_`
     interrupted,
   };
   net::Task<Acquired> acquire();
@@ -87,7 +87,13 @@ class Http1Session final : public Session {
   net::Task<bool> read_body();
   void keep_for_replay(std::string_view bytes);
   void bound_exchange(bool request_complete);
+
+  // http1_retry.cpp: what becomes of an attempt
   bool wants_retry();
+  bool set_answer_aside(const http::Framing& framing);
+  net::Task<After> pass_on_held_answer();
+  void report_response();
+  void report_failed_answer();
   void report_attempt();
   upstream::Attempt describe_attempt() const;
 
@@ -103,7 +109,6 @@ class Http1Session final : public Session {
   net::Task<bool> forward_bytes(std::string_view head, http::BodyReader& body, bool dechunk);
   net::Task<bool> to_client(std::string_view first, std::string_view second);
   net::Task<> tunnel();
-  void report_response();
   void fail_from(boost::system::error_code error);
 
   void on_endpoints_changed() override;
@@ -129,8 +134,17 @@ class Http1Session final : public Session {
   SteadyTime limit_{};  ///< when the response must be complete
   std::vector<EndpointId> tried_;
   unsigned retries_ = 0;
-  Hold retrying_;        ///< while this request is one of max_retries
-  std::string refusal_;  ///< why no connection could be had
+  Hold retrying_;  ///< while this request is one of max_retries
+  /// An answer that another endpoint may better.
+  struct HeldAnswer {
+    explicit HeldAnswer(net::BufferPool& pool) : in(pool) {}
+    Target target;
+    net::Buffer in;
+    UpstreamConnection connection;  ///< null: the answer came whole
+  };
+  std::unique_ptr<HeldAnswer> held_;
+  bool passing_on_ = false;  ///< the answer that was held
+  std::string refusal_;      ///< why no connection could be had
   ConnectionQueue::Waiter* waiter_ = nullptr;
 
   // The attempt in hand.

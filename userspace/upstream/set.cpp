@@ -49,6 +49,12 @@ const Endpoint* UpstreamSet::pick(std::span<const EndpointId> tried) {
   return nullptr;
 }
 
+bool UpstreamSet::has_another(std::span<const EndpointId> tried, EndpointId but) const {
+  return std::any_of(candidates_.begin(), candidates_.end(), [&](const Endpoint* endpoint) {
+    return endpoint->id != but && std::find(tried.begin(), tried.end(), endpoint->id) == tried.end();
+  });
+}
+
 bool UpstreamSet::report_failure(EndpointId endpoint) {
   const bool ejected_now = outliers_.on_failure(endpoint);
   stale_ = stale_ || ejected_now;

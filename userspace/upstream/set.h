@@ -29,6 +29,9 @@ class UpstreamSet {
   /// Each pick ends in one of report_success(), report_failure() and report_abandoned().
   const Endpoint* pick(std::span<const EndpointId> tried = {});
 
+  /// Whether pick() could answer another endpoint than `but` and those.
+  bool has_another(std::span<const EndpointId> tried, EndpointId but) const;
+
   /// True if this failure ejected the endpoint (count it). Call only if counts_against_endpoint().
   bool report_failure(EndpointId endpoint);
   /// A response head other than 502 to 504 came; for plain TCP: connected.

@@ -215,6 +215,23 @@ TEST_F(TaskSupervisorTest, DrainWaitsForOpenConnectionsButNotForever) {
   EXPECT_GE(std::chrono::steady_clock::now() - begun, 700ms);
 }
 
+TEST_F(TaskSupervisorTest, DrainLastsAsLongAsTheServiceSays) {
+  options_.drain.reset();
+  restart_agent();
+  const auto id = world_.state().services.begin()->first;
+  world_.cloud_map("UpdateServiceAttributes",
+                   (R"({"ServiceId": ")" + id + R"(", "Attributes": {"causeway:drain_timeout": "700ms"}})").c_str());
+  Child child(sleep_for_good);
+  const auto task = start(child);
+  const SocketAddress at{task.address, 3000};
+  const Fd listener = listen_on(at);
+  const Fd connection = dial(at);
+  const auto begun = std::chrono::steady_clock::now();
+  ASSERT_TRUE(supervisor_->stop_task("production", task.id, "enough").has_value());
+  ASSERT_TRUE(reached(task.id, "STOPPED"));  // within ten seconds, where the default is 20
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, 700ms);
+}
+
 TEST_F(TaskSupervisorTest, DrainEndsEarlyWithoutConnections) {
   options_.drain = 1h;
   restart_agent();

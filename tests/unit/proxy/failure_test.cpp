@@ -263,7 +263,7 @@ TEST_F(ProxyTest, Answers502WhenAConnectionEndsInsideAHead) {
 
 TEST_F(ProxyTest, LeavesAnEndpointOutThatKeepsFailing) {
   Server bad([](Peer& peer) {
-    while (peer.read_message()) peer.send("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    while (peer.read_message()) peer.send("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
   });
   Server good(Server::echo_name("good"));
   publish({bad.address(), good.address()});
@@ -273,7 +273,7 @@ TEST_F(ProxyTest, LeavesAnEndpointOutThatKeepsFailing) {
     ASSERT_TRUE(client.send(get()));
     const auto reply = client.read_message();
     ASSERT_TRUE(reply);
-    failed += reply->status == 503 ? 1 : 0;
+    failed += reply->status == 502 ? 1 : 0;
   }
   EXPECT_EQ(failed, 5);
   EXPECT_EQ(totals().ejections, 1u);

@@ -96,6 +96,41 @@ TEST_F(ProxyTest, EndsAnIdleTcpConnectionButNotABusyOne) {
   EXPECT_NE(client.at_end(), Peer::End::timed_out);
 }
 
+TEST_F(ProxyTest, WhatIsRecognisedAsHttpHasHttpsIdleTime) {
+  Server server([](Peer& peer) {
+    const auto first = peer.read_exactly(1);  // HTTP or one letter, whatever comes
+    if (first == "G") peer.read_until("\r\n\r\n");
+    peer.send(first == "G" ? response("one") : first);
+    peer.send(peer.read_exactly(1));
+    peer.read_all();
+  });
+  publish({server.address()},
+          {.protocol = AppProtocol::detect, .settings = with([](auto& s) { s.http_idle_timeout = 100ms; })});
+  auto relayed = dial();
+  ASSERT_TRUE(relayed.send("x"));
+  ASSERT_EQ(relayed.read_exactly(1), "x");
+  auto http = dial();
+  ASSERT_TRUE(http.send(get()));
+  ASSERT_EQ(http.read_message()->body, "one");
+  http.read_all();
+  EXPECT_EQ(http.at_end(), Peer::End::closed) << "idle for its time";
+  ASSERT_TRUE(relayed.send("y"));
+  EXPECT_EQ(relayed.read_exactly(1), "y") << "idle for longer than that";
+}
+
+TEST_F(ProxyTest, RelayedHttp2HasHttpsIdleTime) {
+  Server server(echo);
+  for (const auto protocol : {AppProtocol::http2, AppProtocol::grpc}) {
+    publish({server.address()},
+            {.protocol = protocol, .settings = with([](auto& s) { s.http_idle_timeout = 100ms; })});
+    auto client = dial();
+    ASSERT_TRUE(client.send("x"));
+    ASSERT_EQ(client.read_exactly(1), "x");
+    client.read_all();
+    EXPECT_NE(client.at_end(), Peer::End::timed_out);
+  }
+}
+
 TEST_F(ProxyTest, RecognisesHttp) {
   Server a(Server::echo_name("a"));
   Server b(Server::echo_name("b"));
