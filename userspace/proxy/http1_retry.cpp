@@ -30,6 +30,7 @@ bool Http1Session::wants_retry() {
       return false;
     case upstream::Retry::over_budget:
       count_overflow(slot(), observe::Overflow::retry_budget);
+      record_.flags.set(observe::Flag::overflow);
       return false;
     case upstream::Retry::fresh_connection:
       fresh_ = true;
@@ -43,6 +44,7 @@ bool Http1Session::wants_retry() {
   }
   if (!retrying_) {
     count_overflow(slot(), observe::Overflow::retries);
+    record_.flags.set(observe::Flag::overflow);
     return false;
   }
   tried_.push_back(target_.id);
@@ -90,6 +92,7 @@ net::Task<Http1Session::After> Http1Session::pass_on_held_answer() {
   upstream_in_.swap(held->in);
   target_ = held->target;
   record_.upstream = target_.address;
+  if (retries_ > 0) record_.flags.set(observe::Flag::retries_exhausted);
   client().resume();  // the wait that was ended, if so, was for another endpoint
   set_waits({.limit = std::max(limit_, now() + kHeldAnswerTime), .watch_client = true});
   ended_ = Ended::undecided;

@@ -156,8 +156,8 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       note_client_end(client().interrupted());
       co_return After::closed;
     }
-    const bool unanswered = acquired == Acquired::ready || acquired == Acquired::failed;
-    if (held_ != nullptr && !unanswered) break;
+    const bool found_endpoint = acquired == Acquired::ready || acquired == Acquired::failed;
+    if (held_ != nullptr && !found_endpoint) break;
     if (acquired == Acquired::no_endpoint) {
       note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
@@ -184,28 +184,16 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
   co_return co_await answer_failure();
 }
 
+/// With the reason that note_failure() found: client and access log are told the same.
 net::Task<Http1Session::After> Http1Session::answer_failure() {
-  const auto asked = fmt::format("{}, endpoint {}", service_text(), target_.address.to_string());
-  switch (failure_) {
-    case upstream::Failure::refused:
-      co_return co_await answer(503, asked + ": connection refused", false);
-    case upstream::Failure::unreachable:
-      co_return co_await answer(503, asked + ": unreachable", false);
-    case upstream::Failure::connect_timeout:
-      co_return co_await answer(504, asked + ": not connected in time", false);
-    case upstream::Failure::timeout:
-      co_return co_await answer(504, asked + ": no whole response in time", false);
-    case upstream::Failure::bad_response:
-      co_return co_await answer(502, fmt::format("{}: {}", asked, reason_), false);
-    case upstream::Failure::no_port:
-      co_return co_await answer(503, asked + ": this host has no free port left for a connection to it", false);
-    case upstream::Failure::reset:
-    case upstream::Failure::server_error:
-    case upstream::Failure::unavailable:
-    case upstream::Failure::given_up:
-      break;
-  }
-  co_return co_await answer(502, asked + ": the connection ended before the response", false);
+  std::uint16_t status = 502;
+  if (failure_ == upstream::Failure::refused || failure_ == upstream::Failure::unreachable ||
+      failure_ == upstream::Failure::no_port)
+    status = 503;
+  if (failure_ == upstream::Failure::connect_timeout || failure_ == upstream::Failure::timeout) status = 504;
+  const auto detail =
+      fmt::format("{}, endpoint {}: {}", service_text(), target_.address.to_string(), record_.reason);
+  co_return co_await answer(status, detail, false);
 }
 
 /// The proxy's own answer.

@@ -229,6 +229,36 @@ TEST_F(AccessLogTest, UoWhereNoDescriptorIsLeft) {
   EXPECT_EQ(lines().back().at("flags"), is(json::array{"UO"}));
 }
 
+TEST_F(AccessLogTest, UoWhereALimitOfTheServiceIsReached) {
+  Server server(hang);
+  const auto settings = with([](auto& s) {
+    s.max_connections = 1;
+    s.max_pending_requests = 1;
+  });
+  publish({server.address()}, {.settings = settings, .access_log = kJson});
+  std::vector<Peer> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(dial());
+    ASSERT_TRUE(clients.back().send(get()));
+    ASSERT_TRUE(eventually([&] { return server.connections() == 1; }));
+  }
+  ASSERT_TRUE(eventually([&] { return answered() == 1; })) << "one is asked, one waits, one is refused";
+  const auto line = lines().front();
+  EXPECT_EQ(line.at("status"), is(503));
+  EXPECT_EQ(line.at("flags"), is(json::array{"UO"}));
+  EXPECT_NE(line.at("reason").as_string().find("max_pending_requests"), json::string::npos) << line;
+}
+
+TEST_F(AccessLogTest, UoBesideTheFailureWhereALimitAllowsNoRetry) {
+  Server bad([](Peer& peer) { peer.read_message(); });
+  publish({bad.address(), refusing_address()},
+          {.settings = with([](auto& s) { s.max_retries = 0; }), .access_log = kJson});
+  ASSERT_TRUE(ask());
+  const auto flags = only_line().at("flags").as_array();
+  EXPECT_EQ(flags.size(), 2u) << flags;
+  EXPECT_NE(std::find(flags.begin(), flags.end(), is("UO")), flags.end()) << flags;
+}
+
 TEST_F(AccessLogTest, UtWhereNoAnswerComesInTime) {
   Server server(hang);
   publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; }), .access_log = kJson});
@@ -462,7 +492,8 @@ TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
 class TcpAccessLogTest : public AccessLogTest {
  protected:
   static Setup tcp(std::chrono::milliseconds idle = 0ms) {
-    return {.protocol = AppProtocol::tcp, .settings = with([&](auto& s) { s.idle_timeout = idle; }), .access_log = kJson};
+    return {
+        .protocol = AppProtocol::tcp, .settings = with([&](auto& s) { s.idle_timeout = idle; }), .access_log = kJson};
   }
   void expect_connection(const json::array& flags, std::string_view reason) {
     ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
