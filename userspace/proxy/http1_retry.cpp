@@ -92,6 +92,7 @@ net::Task<Http1Session::After> Http1Session::pass_on_held_answer() {
   upstream_in_.swap(held->in);
   target_ = held->target;
   record_.upstream = target_.address;
+  if (retries_ > 0) record_.flags.set(observe::Flag::retries_exhausted);
   client().resume();  // the wait that was ended, if so, was for another endpoint
   set_waits({.limit = std::max(limit_, now() + kHeldAnswerTime), .watch_client = true});
   ended_ = Ended::undecided;

@@ -156,8 +156,8 @@ net::Task<Http1Session::After> Http1Session::serve_request() {
       note_client_end(client().interrupted());
       co_return After::closed;
     }
-    const bool unanswered = acquired == Acquired::ready || acquired == Acquired::failed;
-    if (held_ != nullptr && !unanswered) break;
+    const bool found_endpoint = acquired == Acquired::ready || acquired == Acquired::failed;
+    if (held_ != nullptr && !found_endpoint) break;
     if (acquired == Acquired::no_endpoint) {
       note(observe::Flag::no_endpoint, "no endpoint that could be asked");
       co_return co_await answer(503, service_text() + " has no endpoint that could be asked", false);
