@@ -22,6 +22,7 @@ Task<Connected> Connector::connect(SocketAddress peer, std::chrono::nanoseconds 
   }
   const auto state = code != 0 ? Connection::State::connecting : Connection::State::connected;
   auto connection = std::make_unique<Connection>(loop_, std::move(*socket), state);
+  if (connection->interrupted()) co_return Connected{nullptr, connection->interrupted()};  // it cannot be watched
   if (code != 0) {
     Deadline deadline(
         loop_.wheel, [](void* c) { static_cast<Connection*>(c)->interrupt(boost::asio::error::timed_out); },

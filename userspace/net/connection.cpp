@@ -50,7 +50,7 @@ Connection::Connection(EventLoop& loop, Fd socket, State state)
       maybe_readable_(state == State::connected),
       maybe_writable_(state == State::connected) {
   // Once for its life and both directions: a registration a wait would cost a system call each.
-  if (!loop_.watch(fd(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this)) interrupted_ = system_error(errno);
+  if (!loop_.watch(fd(), EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this)) interrupted_ = system_error(errno);
 }
 
 Connection::~Connection() {
@@ -60,7 +60,8 @@ Connection::~Connection() {
 void Connection::on_events(std::uint32_t events) {
   constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
   if ((events & kEnd) != 0) ended_ = true;
-  if ((events & (EPOLLIN | kEnd)) != 0) maybe_readable_ = true;
+  if ((events & EPOLLPRI) != 0) urgent_ = true;
+  if ((events & (EPOLLIN | EPOLLPRI | kEnd)) != 0) maybe_readable_ = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) maybe_writable_ = true;
   // The one resumed first may destroy this connection, unless the other still refers to it: then it is alive.
   const auto reader = maybe_readable_ ? std::exchange(reader_, {}) : std::coroutine_handle<>();
@@ -76,7 +77,7 @@ IoResult Connection::try_read(std::span<char> into) {
     if (n > 0) {
       // A short read emptied the queue: the next one waits without asking again. Not behind an announced end, which
       // no further edge will tell of (epoll(7)).
-      maybe_readable_ = ended_ || static_cast<std::size_t>(n) == into.size();
+      maybe_readable_ = ended_ || urgent_ || static_cast<std::size_t>(n) == into.size();
       return {static_cast<std::size_t>(n), {}};
     }
     if (n == 0) return {0, asio::error::eof};

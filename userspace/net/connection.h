@@ -69,6 +69,9 @@ class Connection final : private Watch {
   /// True if the last read left nothing behind, as far as is known.
   bool drained() const { return !maybe_readable_; }
 
+  /// Whether splice would stop at the peer's urgent data.
+  bool has_urgent() const { return urgent_; }
+
   /// Ends the waits in flight and refuses those to come with `reason`, until resume().
   void interrupt(boost::system::error_code reason);
   void resume() { interrupted_ = {}; }
@@ -89,6 +92,7 @@ class Connection final : private Watch {
   std::coroutine_handle<> writer_;
   bool maybe_readable_ = true;
   bool maybe_writable_ = true;
+  bool urgent_ = false;  ///< the peer sends urgent data: recv() stops at its mark, with bytes left behind
   bool ended_ = false;  ///< the peer's end or an error was announced: no further edge will tell of it
 };
 

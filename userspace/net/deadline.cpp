@@ -7,8 +7,15 @@ namespace causeway::net {
 using namespace std::chrono_literals;
 
 namespace {
+
 constexpr auto kResolution = 10ms;
+
+/// One that throws (out of memory) ends the process, and another takes over: the slot in hand is half unlinked.
+void fire(Deadline::Handler handler, void* argument) noexcept {
+  handler(argument);
 }
+
+}  // namespace
 
 DeadlineWheel::DeadlineWheel() : done_(tick_of(std::chrono::steady_clock::now())) {}
 
@@ -73,7 +80,7 @@ void DeadlineWheel::run_slot(std::size_t slot) {
       continue;
     }
     deadline.expiry_ = SteadyTime::max();
-    deadline.handler_(deadline.argument_);
+    fire(deadline.handler_, deadline.argument_);
   }
 }
 

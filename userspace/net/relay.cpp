@@ -40,7 +40,7 @@ Task<error_code> pump(Pump p) {
       turn += wrote.bytes;
       p.moved(p.context, wrote.bytes);
     }
-    if (stream && p.pipes != nullptr) {
+    if (stream && p.pipes != nullptr && !p.source.has_urgent()) {
       error_code error;
       const bool ended = co_await splice_burst(p, error);
       if (error) co_return error;

@@ -1,7 +1,5 @@
 #pragma once
 // Bytes from one connection to another and back, as they come.
-#include <functional>
-
 #include "net/buffer.h"
 #include "net/connection.h"
 #include "net/splice.h"

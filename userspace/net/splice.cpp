@@ -73,7 +73,8 @@ Task<Splicing::Result> Splicing::run(BorrowedPipe& pipe) {
       co_return result;
     }
     pipe.filled_ = read.bytes;
-    const bool more = result.bytes + read.bytes < limit && limit != UINT64_MAX;
+    // Only where more lies there already: a tail that waits for what is still to be made would come late.
+    const bool more = read.bytes == wanted && result.bytes + read.bytes < limit;
     if (const error_code error = co_await empty(pipe, more, result)) {
       result.end = End::sink_failed;
       result.error = error;

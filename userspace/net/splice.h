@@ -49,7 +49,6 @@ class BorrowedPipe {
 
   /// False: none is to be had (limit, descriptors); bytes have to be copied.
   explicit operator bool() const { return static_cast<bool>(pipe_.read_end); }
-  /// For a wait: nothing lies in it.
   void give_back();
 
  private:

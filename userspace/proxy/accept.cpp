@@ -133,10 +133,12 @@ void refuse(const Fd& socket, const Error& why) {
 
 /// The place of a client that may be served; or the bound that is in the way.
 Admission::Verdict admit(Context& context, ClientId client, const Fd& socket) {
-  if (context.admission.is_scarce(socket.get()) && context.relieve() == Context::Relief::none) {
+  auto verdict = context.admission.enter(client);
+  // Only for one that may come in is anything ended: a workload beyond its share must not evict the others' connections.
+  if (verdict.place && context.admission.is_scarce(socket.get()) && context.relieve() == Context::Relief::none) {
     return {std::nullopt, observe::Bound::descriptors};
   }
-  return context.admission.enter(client);
+  return verdict;
 }
 
 }  // namespace

@@ -42,10 +42,12 @@ std::size_t Admission::max_per_workload() const {
 }
 
 Admission::Verdict Admission::enter(ClientId client) {
-  if (total_.fetch_add(1, std::memory_order_relaxed) >= limits_.connections) {
+  const auto total = static_cast<std::uint32_t>(total_.fetch_add(1, std::memory_order_relaxed) + 1);
+  if (total > limits_.connections) {
     total_.fetch_sub(1, std::memory_order_relaxed);
     return {std::nullopt, observe::Bound::connections};
   }
+  if (total > peak_.load(std::memory_order_relaxed)) peak_.store(total, std::memory_order_relaxed);
   auto& connections = connections_of(client);
   if (connections.fetch_add(1, std::memory_order_relaxed) >= max_per_workload()) {
     connections.fetch_sub(1, std::memory_order_relaxed);

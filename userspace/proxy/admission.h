@@ -47,6 +47,8 @@ class Admission {
   void set_descriptors(std::size_t limit);
 
   std::size_t connections() const { return total_.load(std::memory_order_relaxed); }
+  /// The most that there were at a time since the last call. A look now and then would miss a short peak.
+  std::size_t take_peak() { return peak_.exchange(static_cast<std::uint32_t>(connections()), std::memory_order_relaxed); }
   std::size_t max_connections() const { return max_connections_.load(std::memory_order_relaxed); }
   std::size_t max_per_workload() const;
   /// Of one worker: clients that are told at once why they are refused. Each holds a descriptor meanwhile.
@@ -71,6 +73,7 @@ class Admission {
   std::atomic<std::size_t> max_connections_{0};
   std::atomic<std::size_t> max_refusals_{0};
   std::atomic<std::size_t> total_{0};
+  std::atomic<std::uint32_t> peak_{0};
   std::array<Workload, kWorkloads> workloads_;
   std::atomic<std::uint32_t> others_{0};
 };

@@ -19,6 +19,7 @@ bool is_local_limit(const error_code& error) {
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
+    case ENOSPC:         // fs.epoll.max_user_watches
     case EADDRNOTAVAIL:  // no free local port
     case EAGAIN:
       return true;
@@ -84,7 +85,8 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
                         observe::Slot& slot, Target target, Lease lease, SteadyTime limit) {
   const auto start = std::chrono::steady_clock::now();
   std::chrono::nanoseconds timeout = service->settings().connect_timeout;
-  if (limit != SteadyTime::max())
+  const bool hurried = limit != SteadyTime::max() && limit - start < timeout;  // by the request's own time
+  if (hurried)
     timeout = std::clamp<std::chrono::nanoseconds>(limit - start, std::chrono::nanoseconds(1), timeout);
   net::Connected connected = co_await connector.connect(target.address, timeout);
   if (is_local_limit(connected.error)) {
@@ -113,7 +115,11 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
   } else {
     dialled.failure = failure_of(error);
     count_failure(slot, dialled.failure);
-    service->report_failure(target.id, slot);
+    if (hurried && dialled.failure == Failure::connect_timeout) {
+      service->set.report_abandoned(target.id);  // it was not given the time that a connect may take
+    } else {
+      service->report_failure(target.id, slot);
+    }
   }
   co_return dialled;
 }

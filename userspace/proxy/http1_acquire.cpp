@@ -95,7 +95,12 @@ net::Task<Http1Session::Acquired> Http1Session::wait_for_connection(Choice& choi
     ConnectionQueue::Waiter waiter(context().loop, state.waiting);
     waiter_ = &waiter;
     // One may have come free since it was looked for: who gives back now sees this request wait.
-    if (state.waiting.is_first(waiter)) choice = state.choose(tried_, ServiceState::From::pool, slot());
+    if (!interrupted && state.waiting.is_first(waiter)) {
+      choice = state.choose(tried_, ServiceState::From::pool, slot());
+    } else {
+      // Those ahead may wait for an endpoint that this request need not have: they look, and wake who is behind them.
+      state.waiting.wake_first();
+    }
     if (choice.kind == Choice::Kind::full) state.ask_others();
     while (choice.kind == Choice::Kind::full && !interrupted) {
       co_await waiter;

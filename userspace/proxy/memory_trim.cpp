@@ -4,8 +4,8 @@
 
 namespace causeway::proxy {
 
-bool MemoryTrim::due(std::size_t connections, SteadyTime now) {
-  peak_ = std::max(peak_, connections);
+bool MemoryTrim::due(std::size_t connections, std::size_t peak, SteadyTime now) {
+  peak_ = std::max({peak_, peak, connections});
   if (peak_ < kMinPeak || connections >= peak_ / 4) return false;
   if (trimmed_ && now - last_ < kInterval) return false;
   trimmed_ = true;

@@ -10,7 +10,8 @@ namespace causeway::proxy {
 class MemoryTrim {
  public:
   /// True once the number fell to less than a quarter of its peak, of at least kMinPeak; at most every kInterval.
-  bool due(std::size_t connections, SteadyTime now);
+  /// `peak`: the most since the last call.
+  bool due(std::size_t connections, std::size_t peak, SteadyTime now);
 
   static constexpr std::size_t kMinPeak = 256;
   static constexpr std::chrono::seconds kInterval{10};

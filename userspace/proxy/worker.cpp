@@ -71,8 +71,9 @@ void Worker::run() {
 }
 
 void Worker::accept(Fd socket) {
+  auto session = serve(context_, std::move(socket));
   ++context_.connections;
-  net::spawn(serve(context_, std::move(socket)), [this](const std::exception_ptr& failure) {
+  net::spawn(std::move(session), [this](const std::exception_ptr& failure) {
     --context_.connections;
     if (failure == nullptr) return;
     try {
@@ -139,7 +140,7 @@ net::Acceptor::Relief Worker::relieve() {
 void Worker::look_at_process() {
   Admission& admission = context_.admission;
   admission.set_descriptors(descriptor_limit(context_.settings.limits.descriptors));
-  if (memory_trim_.due(admission.connections(), context_.clock.steady())) ::malloc_trim(0);
+  if (memory_trim_.due(admission.connections(), admission.take_peak(), context_.clock.steady())) ::malloc_trim(0);
 }
 
 void Worker::nudge(ServiceId service, Nudge nudge) {

@@ -1,5 +1,6 @@
 #pragma once
-// One thread with its own event loop, listeners, upstream state and counters. Workers share nothing but the snapshot.
+// One thread with its own event loop, listeners, upstream state and counters. Of what workers share,
+// nothing takes a lock on a request's way: the snapshot, counts of limits, blocks of the access log.
 #include <atomic>
 #include <functional>
 #include <memory>

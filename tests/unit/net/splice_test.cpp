@@ -190,5 +190,30 @@ TEST_F(SpliceTest, ARelayedStreamArrivesWhole) {
   EXPECT_EQ(pipes_.in_use(), 0u);
 }
 
+TEST_F(SpliceTest, BytesBehindUrgentDataAreNotLeftBehind) {
+  auto [in, from] = tcp_pair();
+  auto [out, to] = tcp_pair();
+  Connection source(loop_, std::move(in));
+  Connection sink(loop_, std::move(out));
+  BufferPool buffers;
+  Buffer buffer(buffers);
+  // All of it is there before the first read, which stops at the mark; the sender then waits.
+  ASSERT_EQ(::send(from.get(), "abc", 3, 0), 3);
+  ASSERT_EQ(::send(from.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(::send(from.get(), "efg", 3, 0), 3);
+  bool ended = false;
+  const Pump there{source, sink, buffer, this, count, &pipes_};
+  const auto relay_one_way = [&]() -> Task<> {
+    const auto error = co_await pump(there);
+    EXPECT_FALSE(error);
+  };
+  spawn(relay_one_way(), [&](const std::exception_ptr&) { ended = true; });
+  for (int turn = 0; moved_ < 6 && turn < 50; ++turn) loop_.run_once(20);
+  EXPECT_EQ(moved_, 6u) << "without the urgent byte itself";
+  from.reset();
+  for (int turn = 0; !ended && turn < 50; ++turn) loop_.run_once(20);
+  EXPECT_TRUE(ended);
+}
+
 }  // namespace
 }  // namespace causeway::net

@@ -120,29 +120,36 @@ TEST(AdmissionTest, TheShareFollowsTheDescriptors) {
 TEST(MemoryTrimTest, OnceAfterAPeak) {
   MemoryTrim trim;
   const SteadyTime start{};
-  EXPECT_FALSE(trim.due(0, start));
-  EXPECT_FALSE(trim.due(1000, start));
-  EXPECT_FALSE(trim.due(250, start + 1s));
-  EXPECT_TRUE(trim.due(249, start + 2s));
-  EXPECT_FALSE(trim.due(0, start + 3s));  // what is left is small
-  EXPECT_FALSE(trim.due(0, start + 60s));
+  EXPECT_FALSE(trim.due(0, 0, start));
+  EXPECT_FALSE(trim.due(1000, 1000, start));
+  EXPECT_FALSE(trim.due(250, 250, start + 1s));
+  EXPECT_TRUE(trim.due(249, 249, start + 2s));
+  EXPECT_FALSE(trim.due(0, 0, start + 3s));  // what is left is small
+  EXPECT_FALSE(trim.due(0, 0, start + 60s));
+}
+
+TEST(MemoryTrimTest, AShortPeakBetweenTwoLooksCounts) {
+  MemoryTrim trim;
+  const SteadyTime start{1h};
+  EXPECT_FALSE(trim.due(0, 0, start));
+  EXPECT_TRUE(trim.due(1, 1000, start + 1s));
 }
 
 TEST(MemoryTrimTest, NotMoreOftenThanTheInterval) {
   MemoryTrim trim;
   const SteadyTime start{};
-  EXPECT_FALSE(trim.due(1000, start));
-  EXPECT_TRUE(trim.due(0, start + 1s));
-  EXPECT_FALSE(trim.due(1000, start + 2s));
-  EXPECT_FALSE(trim.due(0, start + 3s));
-  EXPECT_FALSE(trim.due(0, start + 10s));
-  EXPECT_TRUE(trim.due(0, start + 11s));
+  EXPECT_FALSE(trim.due(1000, 1000, start));
+  EXPECT_TRUE(trim.due(0, 0, start + 1s));
+  EXPECT_FALSE(trim.due(1000, 1000, start + 2s));
+  EXPECT_FALSE(trim.due(0, 0, start + 3s));
+  EXPECT_FALSE(trim.due(0, 0, start + 10s));
+  EXPECT_TRUE(trim.due(0, 0, start + 11s));
 }
 
 TEST(MemoryTrimTest, SmallPeaksAreNotWorthIt) {
   MemoryTrim trim;
-  EXPECT_FALSE(trim.due(MemoryTrim::kMinPeak - 1, SteadyTime{}));
-  EXPECT_FALSE(trim.due(0, SteadyTime{} + 60s));
+  EXPECT_FALSE(trim.due(MemoryTrim::kMinPeak - 1, MemoryTrim::kMinPeak - 1, SteadyTime{}));
+  EXPECT_FALSE(trim.due(0, 0, SteadyTime{} + 60s));
 }
 
 }  // namespace
