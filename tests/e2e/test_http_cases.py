@@ -17,6 +17,10 @@ FENCE = b"GET /fence HTTP/1.1\r\nHost: cases\r\n\r\n"
 PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+def is_fence(data):
+    return data.startswith(b"GET /fence ")
+
+
 class RawServer:
     """Reads and sends bytes as it is told, a thread a connection. It closes each connection, so that none is pooled."""
 
@@ -24,7 +28,7 @@ class RawServer:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.lock = threading.Lock()
         self.expected = []  # requests to be answered; without any: only read
-        self.received = []  # what came on each connection
+        self.received = []  # what came on each connection, in the order they were accepted
         self.played = None  # a response to any request
         self.fences = self.active = 0
         self.thread = threading.Thread(target=self.accept)
@@ -36,12 +40,13 @@ class RawServer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            data = bytearray()
             with self.lock:
                 self.active += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+                self.received.append(data)
+            threading.Thread(target=self.serve, args=(connection, data), daemon=True).start()
 
-    def serve(self, connection):
-        data = b""
+    def serve(self, connection, data):
         with connection:
             with contextlib.suppress(OSError):
                 while (answer := self.answer(data)) is None:
@@ -56,16 +61,13 @@ class RawServer:
                 while self.played is None and (more := connection.recv(65536)):
                     data += more
             with self.lock:
-                if data.startswith(b"GET /fence "):
-                    self.fences += 1
-                else:
-                    self.received.append(data)
+                self.fences += is_fence(data)
                 self.active -= 1
 
     def answer(self, data):
         """None until `data` is what is waited for."""
         with self.lock:
-            if data.startswith(b"GET /fence "):
+            if is_fence(data):
                 pass
             elif self.played is not None:
                 return self.played if b"\r\n\r\n" in data else None
@@ -116,7 +118,7 @@ class HttpCases(HostTest):
         # Connections are accepted in their order: behind the fence's, none of the case's is still to come.
         self.assertEqual(STATUS.findall(self.exchange(FENCE)[0]), [b"200"])
         wait_until(lambda: server.fences > fences and server.active == 0, 10, "the proxy closes its connections to the endpoint")
-        return got, how, server.received
+        return got, how, [bytes(data) for data in server.received if not is_fence(data)]
 
     def test_requests(self):
         for case in http_cases.load("requests.txt"):

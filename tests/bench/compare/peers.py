@@ -111,7 +111,12 @@ class Causeway(Peer):
             self.host.cloud_map("RegisterInstance", ServiceId=service["Id"], InstanceId="endpoint", Attributes={
                 "AWS_INSTANCE_IPV4": SERVER_ADDRESS, "AWS_INSTANCE_PORT": str(PORT)})
         for protocol, (service, _, _) in self.SERVICES.items():
-            self.addresses[protocol] = self.client.run(["getent", "ahostsv4", service]).stdout.split()[0]
+            # A name is answered once the proxy has it, which under callgrind takes a while.
+            self.addresses[protocol] = wait_until(lambda: self._lookup(service), 20, f"{service} is found by its name")
+
+    def _lookup(self, service):
+        found = self.client.run(["getent", "ahostsv4", service], check=False).stdout.split()
+        return found[0] if found else None
 
 
 class Redirected(Peer):
