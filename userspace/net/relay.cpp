@@ -9,9 +9,6 @@ namespace causeway::net {
 using boost::system::error_code;
 
 namespace {
-/// Moved without waiting before the worker's other connections get their turn.
-constexpr std::size_t kTurnBytes = 1u << 20;
-
 /// What comes without a pause, past this process. True: the stream has ended.
 Task<bool> splice_burst(const Pump& p, error_code& error) {
   BorrowedPipe pipe(*p.pipes);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <poll.h>
 #include <pthread.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "observe/access_line.h"
 
@@ -21,11 +21,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTellEvery = 10s;
-
-union LogControl {
-  cmsghdr align;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
 
 std::uint64_t count_lines(std::string_view text) {
   return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
@@ -41,47 +36,17 @@ std::string_view whole_lines(std::string_view text) {
 /// The next output; nothing where none waits. `end`: the other side is gone.
 Fd receive_output(int control, bool& end) {
   char byte = 0;
-  iovec part{&byte, 1};
-  LogControl buffer{};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = buffer.bytes;
-  header.msg_controllen = sizeof buffer.bytes;
-  ssize_t n;
-  do {
-    n = ::recvmsg(control, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
-  end = n == 0 || (n < 0 && errno != EAGAIN);
-  if (n <= 0) return Fd();
-  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) return Fd();
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-  return Fd(fd);
+  std::vector<Fd> outputs;
+  const ssize_t n = receive_with_descriptors(control, {&byte, 1}, outputs);
+  end = n == 0 || (n < 0 && errno != EAGAIN && errno != EMFILE);
+  return outputs.empty() ? Fd() : std::move(outputs.back());
 }
 
 }  // namespace
 
 Result<void> send_log_output(int socket, int fd) {
-  char byte = 0;
-  iovec part{&byte, 1};
-  LogControl buffer{};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = buffer.bytes;
-  header.msg_controllen = sizeof buffer.bytes;
-  cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof fd);
-  std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-  ssize_t n;
-  do {
-    n = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (n < 0 && errno == EINTR);
-  if (n != 1) return errno_error(errno, "hand over", "the access log");
+  auto sent = send_with_descriptors(socket, std::string_view("\0", 1), {&fd, 1});
+  if (!sent) return make_error("hand over", "the access log", sent.error().message());
   return {};
 }
 

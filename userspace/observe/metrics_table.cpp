@@ -54,6 +54,8 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
      "1 if the last canary dial was taken by the kernel part, otherwise 0."},
     {Metric::proxy_up, Kind::gauge, "causeway_proxy_up", "", "1 while the proxy runs and has acknowledged a snapshot."},
     {Metric::proxy_restarts_total, Kind::counter, "causeway_proxy_restarts_total", "", "Times the proxy was started again after it ended."},
+    {Metric::proxy_open_fds, Kind::gauge, "causeway_proxy_open_fds", "", "File descriptors that the proxy has open."},
+    {Metric::proxy_max_fds, Kind::gauge, "causeway_proxy_max_fds", "", "File descriptors that the proxy may have open."},
     {Metric::access_log_lines_total, Kind::counter, "causeway_access_log_lines_total", "",
      "Lines of the access log, without those dropped for lack of a buffer."},
     {Metric::access_log_dropped_total, Kind::counter, "causeway_access_log_dropped_total", "reason",

@@ -20,9 +20,8 @@ namespace {
 constexpr auto kDrainedRequest = 1s;
 /// With descriptors scarce, how long a new client may be silent before it makes room for another.
 constexpr auto kFirstRequest = 1s;
-constexpr auto kAnswerTime = 5s;               ///< for the proxy's own answer to be taken
-constexpr auto kLingerTime = 2s;               ///< for the client to read the last answer and close
-constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
+constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kKeptReplayBytes = 1024;
 }  // namespace
 
@@ -130,8 +129,15 @@ void Http1Session::begin_request() {
   body_ = http::BodyReader();
 }
 
+/// A client outlives its service where that is deleted and made again.
+void Http1Session::follow_service() {
+  if (!service().left) return;
+  if (auto again = context().service(service().service().id)) down_.service = std::move(again);
+}
+
 net::Task<Http1Session::After> Http1Session::serve_request() {
   begin_request();
+  follow_service();
   const http::RequestHead& head = request_parser_.head();
   service().set.retry_budget().on_request();
   if (head.method == http::Method::connect) {
@@ -202,7 +208,8 @@ net::Task<Http1Session::After> Http1Session::answer(std::uint16_t status, std::s
   client().resume();  // the wait that was ended, if so, was for another
   set_waits({.limit = now() + kAnswerTime});
   const http::RequestHead& head = request_parser_.head();
-  close = close || !body_.complete() || context().draining() || !http::client_persists(head);
+  // A client of a service that left finds its way anew.
+  close = close || service().left || !body_.complete() || context().draining() || !http::client_persists(head);
   status_ = status;
   response_head_.clear();
   http::append_answer({.status = status,
@@ -233,7 +240,7 @@ net::Task<> Http1Session::linger() {
     if (read.error == boost::asio::error::would_block) read = co_await client().read_some(room);
     if (read.error) co_return;
     turn += read.bytes;
-    if (turn >= kLingerTurn) {
+    if (turn >= net::kTurnBytes) {
       turn = 0;
       co_await context().loop.yield();
     }
