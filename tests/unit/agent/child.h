@@ -41,6 +41,12 @@ class Child {
 
   pid_t pid() const { return pid_; }
   void go() { (void)!::write(go_, "x", 1); }
+  /// As kill(pid, 0) does not say: a zombie answers that, too.
+  bool lives() {
+    int status = 0;
+    if (!status_ && ::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+    return !status_;
+  }
   /// The wait status; blocks.
   int wait() {
     if (!status_) {

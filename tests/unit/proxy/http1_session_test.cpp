@@ -262,7 +262,7 @@ TEST_F(ProxyTest, RefusesWhatWasNotDialledToAnAlias) {
 
 TEST_F(ProxyTest, EndsAnIdleConnection) {
   Server server(Server::echo_name("one"));
-  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; })});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 1s; })});
   auto client = dial();
   ASSERT_TRUE(client.send(get()));
   ASSERT_TRUE(client.read_message());
