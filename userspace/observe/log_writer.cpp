@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -33,15 +34,6 @@ std::string_view whole_lines(std::string_view text) {
   return text.substr(0, end == std::string_view::npos ? kMaxLine : end + 1);
 }
 
-/// The next output; nothing where none waits. `end`: the other side is gone.
-Fd receive_output(int control, bool& end) {
-  char byte = 0;
-  std::vector<Fd> outputs;
-  const ssize_t n = receive_with_descriptors(control, {&byte, 1}, outputs);
-  end = n == 0 || (n < 0 && errno != EAGAIN && errno != EMFILE);
-  return outputs.empty() ? Fd() : std::move(outputs.back());
-}
-
 }  // namespace
 
 Result<void> send_log_output(int socket, int fd) {
@@ -53,6 +45,7 @@ Result<void> send_log_output(int socket, int fd) {
 LogWriter::LogWriter(Fd control, std::size_t workers, Slab& slab)
     : control_(std::move(control)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), slab_(slab) {
   for (std::size_t i = 0; i < workers; ++i) rings_.push_back(std::make_unique<LogRing>());
+  keep_spare();
 }
 
 LogWriter::~LogWriter() {
@@ -97,14 +90,29 @@ void LogWriter::run() {
 }
 
 void LogWriter::take_outputs() {
-  bool end = false;
-  while (control_ && !end) {
-    Fd output = receive_output(control_.get(), end);
-    if (!output) break;
-    use(std::move(output));
+  while (control_) {
+    char byte = 0;
+    const ssize_t waiting = ::recv(control_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (waiting < 0 && errno == EINTR) continue;
+    if (waiting < 0 && errno == EAGAIN) return;
+    if (waiting <= 0) {  // The agent is gone: the log goes on with what it has.
+      control_.reset();
+      return;
+    }
+    spare_.reset();  // clients may have all others
+    std::vector<Fd> outputs;
+    (void)receive_with_descriptors(control_.get(), {&byte, 1}, outputs);
+    keep_spare();
+    if (outputs.empty()) {
+      log::error("the access log was not opened again: the proxy has no file descriptor left; send SIGHUP once more");
+    } else {
+      use(std::move(outputs.back()));
+    }
   }
-  // The agent is gone: the log goes on with what it has.
-  if (end) control_.reset();
+}
+
+void LogWriter::keep_spare() {
+  if (!spare_) spare_ = Fd(::fcntl(wake_.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void LogWriter::use(Fd output) {

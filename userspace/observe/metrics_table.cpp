@@ -32,7 +32,7 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
     {Metric::ejections_total, Kind::counter, "causeway_ejections_total", kService,
      "Endpoints left out for a while after consecutive failures."},
     {Metric::limits_exceeded_total, Kind::counter, "causeway_limits_exceeded_total", kServiceLimit,
-     "Connections refused and requests answered 408 or 431 because of one of the configuration's limits."},
+     "Connections refused and requests answered 408, 414 or 431 because of one of the configuration's limits."},
     {Metric::ejection_returns_total, Kind::counter, "causeway_ejection_returns_total", kService,
      "Endpoints that were left out and taken back, because a request to them succeeded."},
     {Metric::overflows_total, Kind::counter, "causeway_overflows_total", kServiceReason,

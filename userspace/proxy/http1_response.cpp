@@ -115,7 +115,7 @@ net::Task<> Http1Session::forward_response() {
   const bool dechunk = http::needs_dechunking(request, framing);
   const bool keep = http::client_persists(request) && request_sent_ && !context().draining() &&
                     framing.kind != http::BodyKind::until_close && !dechunk;
-  const bool persists = http::upstream_persists(head, framing);
+  const bool persists = http::upstream_persists(request, head, framing);
   response_head_.clear();
   http::append_response_head(head, {.client_minor = request.minor, .keep_alive = keep, .dechunk = dechunk},
                              response_head_);

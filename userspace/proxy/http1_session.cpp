@@ -23,6 +23,8 @@ constexpr auto kFirstRequest = 1s;
 constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
 constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kKeptReplayBytes = 1024;
+/// Served to one client before the worker's others get their turn.
+constexpr unsigned kTurnRequests = 64;
 }  // namespace
 
 Http1Session::Http1Session(Downstream& downstream)
@@ -33,7 +35,12 @@ Http1Session::Http1Session(Downstream& downstream)
       upstream_in_(downstream.context.buffers) {}
 
 net::Task<> Http1Session::run() {
-  for (;;) {
+  for (unsigned turn = 0;; ++turn) {
+    // Requests that the proxy answers itself may come and go without a wait.
+    if (turn == kTurnRequests) {
+      turn = 0;
+      co_await context().loop.yield();
+    }
     const ReadHead read = co_await read_head();
     if (read == ReadHead::end) co_return;
     After after;
@@ -102,7 +109,7 @@ void Http1Session::note_bad_head() {
   if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
   if (verdict_.status == 414) return note_exceeded(slot(), observe::Bound::header_bytes);
   if (verdict_.status != 431) return;
-  const bool too_long = in().view().size() > context().settings.limits.header_bytes;
+  const bool too_long = in().view().size() >= context().settings.limits.header_bytes;
   note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);
 }
 
