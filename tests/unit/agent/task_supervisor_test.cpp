@@ -9,6 +9,7 @@
 #include "agent/connections.h"
 #include "base/fd.h"
 #include "child.h"
+#include "own_network.h"
 #include "world.h"
 
 namespace causeway::agent {
@@ -207,6 +208,7 @@ TEST_F(TaskSupervisorTest, DrainWaitsForOpenConnectionsButNotForever) {
   Child child(sleep_for_good);
   const auto task = start(child);
   const SocketAddress at{task.address, 3000};
+  const OwnNetwork network;
   const Fd listener = listen_on(at);
   const Fd connection = dial(at);
   const auto begun = std::chrono::steady_clock::now();
@@ -224,6 +226,7 @@ TEST_F(TaskSupervisorTest, DrainLastsAsLongAsTheServiceSays) {
   Child child(sleep_for_good);
   const auto task = start(child);
   const SocketAddress at{task.address, 3000};
+  const OwnNetwork network;
   const Fd listener = listen_on(at);
   const Fd connection = dial(at);
   const auto begun = std::chrono::steady_clock::now();
