@@ -117,8 +117,11 @@ class DescriptorsUsedUp(DescriptorsTest):
         used = self.proxy_cpu_seconds()
         select.select([], [], [], 1)
         self.assertLess(self.proxy_cpu_seconds() - used, 0.3)
-        wait_until(lambda: self.host.metric("causeway_limits_exceeded_total", discovery_name="held", limit="descriptors") +
-                   self.host.metric("causeway_connections_failed_total", discovery_name="held", reason="limit") >= 30, 10, "all are counted")
+        def counted():
+            return (self.host.metric("causeway_limits_exceeded_total", discovery_name="held", limit="descriptors") +
+                    self.host.metric("causeway_connections_failed_total", discovery_name="held", reason="limit"))
+
+        wait_until(lambda: counted() >= 30, 10, lambda: f"all are counted, not {counted():.0f}")
         self.set_soft_limit(before)
         holding.go.set()
         self.assert_served([client for client in clients if client not in refused], 10)
