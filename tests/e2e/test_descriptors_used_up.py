@@ -104,6 +104,10 @@ class DescriptorsUsedUp(DescriptorsTest):
         subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={number}:"], user=account, group=account, extra_groups=[], check=True)
 
     def test_while_it_runs(self):
+        def counted():
+            return (self.host.metric("causeway_limits_exceeded_total", discovery_name="held", limit="descriptors") +
+                    self.host.metric("causeway_connections_failed_total", discovery_name="held", reason="limit"))
+
         holding = Holding(self)
         self.service("held", [self.server(holding.behave)], protocol="http")
         before = self.limit_proxy(60)
@@ -112,15 +116,11 @@ class DescriptorsUsedUp(DescriptorsTest):
         # At most 30 of them find two descriptors each; how many of the others are told by now is the machine's business.
         refused = self.told(clients, at_least=30)
         self.assert_refused(refused)
-        self.assertGreater(self.host.metric("causeway_proxy_open_fds"), 60)
+        wait_until(lambda: self.host.metric("causeway_proxy_open_fds") > 60, 10, "they are used up")
         # It waits, rather than looking again and again.
         used = self.proxy_cpu_seconds()
         select.select([], [], [], 1)
         self.assertLess(self.proxy_cpu_seconds() - used, 0.3)
-        def counted():
-            return (self.host.metric("causeway_limits_exceeded_total", discovery_name="held", limit="descriptors") +
-                    self.host.metric("causeway_connections_failed_total", discovery_name="held", reason="limit"))
-
         wait_until(lambda: counted() >= 30, 10, lambda: f"all are counted, not {counted():.0f}")
         self.set_soft_limit(before)
         holding.go.set()
