@@ -111,8 +111,10 @@ class DescriptorsUsedUp(DescriptorsTest):
         holding = Holding(self)
         self.service("held", [self.server(holding.behave)], protocol="http")
         before = self.limit_proxy(60)
-        clients = self.connect_all("held", 100)
-        self.ask(clients)
+        clients = []
+        for _ in range(10):  # each asks at once: one that does not for a second makes room for others
+            clients += self.connect_all("held", 10)
+            self.ask(clients[-10:])
         # At most 30 of them find two descriptors each; how many of the others are told by now is the machine's business.
         refused = self.told(clients, at_least=30)
         self.assert_refused(refused)
@@ -152,11 +154,13 @@ class FewFromTheStart(DescriptorsTest):
         holding = Holding(self)
         self.service("few", [self.server(holding.behave)], protocol="http")
         clients = self.connect_all("few", 300)
+        wait_until(lambda: self.host.metric("causeway_connections_opened_total", discovery_name="few") +
+                   self.host.metric("causeway_limits_exceeded_total", discovery_name="few") >= 300, 20, "all are let in or refused")
+        # A workload's share of so few is reached first.
+        self.assertGreater(self.host.metric("causeway_limits_exceeded_total", discovery_name="few"), 100)
         self.ask(clients)
         refused = self.told(clients, at_least=300 - 128)
         self.assert_refused(refused)
-        # A workload's share of so few is reached first.
-        wait_until(lambda: self.host.metric("causeway_limits_exceeded_total", discovery_name="few") > 100, 10, "they are counted")
         holding.go.set()
         # The share lets 168 clients in; what they leave of 256 is for their endpoints.
         self.assert_served([client for client in clients if client not in refused], 40)
