@@ -15,7 +15,9 @@ PER_CONNECTION = 10
 
 
 class ManyConnections(FaultTest):
-    """The ends of all connections are in this process."""
+    """The ends of all connections are in this process, which is one workload."""
+
+    settings = {"limits": {"connections_per_workload": 2 * HTTP_COUNT}}
 
     @classmethod
     def describe(cls):
