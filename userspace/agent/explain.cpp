@@ -167,14 +167,17 @@ void Explanation::alias_name(const AliasName& name) {
 }
 
 void Explanation::ambiguous(const std::vector<const AliasName*>& visible) {
-  std::vector<std::string> names;
-  for (const AliasName* each : visible) names.push_back(namespace_name(snapshot_, each->namespace_number));
+  std::vector<std::string> names, addresses;
+  for (const AliasName* each : visible) {
+    names.push_back(namespace_name(snapshot_, each->namespace_number));
+    addresses.push_back(fmt::format("{} ({})", each->vip4.to_string(), names.back()));
+  }
   out_["dns"] = json::object{{"kind", "ambiguous"}, {"addresses", json::array()}};
   verdict("ambiguous");
   step("dns", false,
        fmt::format("{} is an alias in several namespaces ({}), and a process outside all tasks sees them all: "
-                   "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or use a full name",
-                   name_, join(names, ", ")));
+                   "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or an address: {}",
+                   name_, join(names, ", "), join(addresses, ", ")));
 }
 
 void Explanation::cloud_map(const CloudMapName& name) {
@@ -382,19 +385,21 @@ void Explanation::endpoints(const Service& service) {
   }
   out_["endpoints"] = std::move(list);
   verdict(used > 0 ? "answered" : "no_endpoint");
+  const std::string_view refusal = service.protocol == AppProtocol::http ? "a request is answered with 503"
+                                   : service.protocol == AppProtocol::detect
+                                       ? "HTTP is answered with 503, anything else is reset"
+                                       : "a connection is reset";
   if (used > 0) {
     step("endpoints", true,
          fmt::format("{} of {} take connections, in turn; one that keeps failing is left out for a while by "
-                     "the proxy",
+                     "the proxy (its log and causeway_endpoints_ejected tell)",
                      used, service.endpoints.size()));
   } else if (service.endpoints.empty()) {
     step("endpoints", false,
-         "none is registered: HTTP is answered with 503, TCP is closed. Start a task with causeway run, or "
-         "register an instance");
+         fmt::format("none is registered: {}. Start a task with causeway run, or register an instance", refusal));
   } else {
     step("endpoints", false,
-         fmt::format("none of {} takes connections: HTTP is answered with 503, TCP is closed",
-                     service.endpoints.size()));
+         fmt::format("none of {} takes connections: {}", service.endpoints.size(), refusal));
   }
 }
 
