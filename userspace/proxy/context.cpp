@@ -19,7 +19,7 @@ constexpr std::size_t kPerClient = 2;
 
 Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& proxy_settings,
                  observe::Slab& slab, const OriginLookup& lookup, Admission& who_may, observe::LogWriter& log_writer,
-                 std::function<void(ServiceId, Nudge)> nudge_others)
+                 std::function<void(ServiceId, const Nudge&)> nudge_others)
     : loop(event_loop),
       settings(proxy_settings),
       origins(lookup),
@@ -107,7 +107,7 @@ void Context::sweep() {
   access_log.tick();
 }
 
-void Context::nudged(ServiceId service, Nudge nudge) {
+void Context::nudged(ServiceId service, const Nudge& nudge) {
   if (const auto it = services_.find(service); it != services_.end()) it->second->nudged(nudge);
 }
 

@@ -32,7 +32,7 @@ class Context {
  public:
   Context(net::EventLoop& event_loop, std::size_t worker, const feed::ProxySettings& settings, observe::Slab& slab,
           const OriginLookup& origins, Admission& admission, observe::LogWriter& log_writer,
-          std::function<void(ServiceId, Nudge)> nudge_others);
+          std::function<void(ServiceId, const Nudge&)> nudge_others);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -54,7 +54,7 @@ class Context {
   /// Once a second: idle upstream connections, lines of the access log.
   void sweep();
   /// From another worker.
-  void nudged(ServiceId service, Nudge nudge);
+  void nudged(ServiceId service, const Nudge& nudge);
   /// Closes half of the idle connections to endpoints: this host lacks descriptors, or ports to that address alone (null:
   /// to any). The number.
   std::size_t shed_idle(const SocketAddress* only);
@@ -80,7 +80,7 @@ class Context {
  private:
   std::size_t worker_;
   observe::Slab& slab_;
-  const std::function<void(ServiceId, Nudge)> nudge_others_;
+  const std::function<void(ServiceId, const Nudge&)> nudge_others_;
   RoutesPtr routes_;
   std::unordered_map<ServiceId, std::shared_ptr<ServiceState>> services_;  ///< those used since they came
   bool draining_ = false;

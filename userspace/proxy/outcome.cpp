@@ -21,6 +21,7 @@ void ServiceState::report_failure(EndpointId endpoint, observe::Slot& slot) {
   if (!set.report_failure(endpoint)) return;
   log::info("{} keeps failing and is left out for a while", name_of(set, endpoint));
   observe::bump(slot.ejections);
+  around_.nudge(service().id, {Nudge::Kind::ejected, endpoint, set.ejections(endpoint)});
   show_ejected();
 }
 
@@ -28,6 +29,7 @@ void ServiceState::report_success(EndpointId endpoint, observe::Slot& slot) {
   if (!set.report_success(endpoint)) return;
   log::info("{} is taken back", name_of(set, endpoint));
   observe::bump(slot.ejection_returns);
+  around_.nudge(service().id, {Nudge::Kind::returned, endpoint});
   show_ejected();
 }
 

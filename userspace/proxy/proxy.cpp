@@ -38,7 +38,7 @@ void Proxy::Peers::end() {
   workers_.clear();
 }
 
-void Proxy::Peers::nudge(std::size_t from, ServiceId service, Nudge nudge) {
+void Proxy::Peers::nudge(std::size_t from, ServiceId service, const Nudge& nudge) {
   const std::lock_guard lock(mutex_);
   for (std::size_t w = 0; w < workers_.size(); ++w) {
     if (w != from) workers_[w]->nudge(service, nudge);
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
-    const auto nudge = [peers = proxy->peers_, w](ServiceId service, Nudge kind) { peers->nudge(w, service, kind); };
+    const auto nudge = [peers = proxy->peers_, w](ServiceId service, const Nudge& told) { peers->nudge(w, service, told); };
     proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
                                                        *proxy->log_writer_, std::move(shares[w]), nudge));
   }

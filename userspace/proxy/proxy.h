@@ -41,7 +41,7 @@ class Proxy {
     void begin(const std::vector<std::unique_ptr<Worker>>& workers);
     void end();
     /// Any thread.
-    void nudge(std::size_t from, ServiceId service, Nudge nudge);
+    void nudge(std::size_t from, ServiceId service, const Nudge& nudge);
 
    private:
     std::mutex mutex_;

@@ -148,16 +148,27 @@ void ServiceState::connection_freed() {
   const bool others_wait = pending > waiting.size();
   if (waiting.empty() || (others_wait && others_next_)) {
     others_next_ = false;
-    if (others_wait) around_.nudge(service().id, Nudge::freed);
+    if (others_wait) around_.nudge(service().id, {Nudge::Kind::freed});
     return;
   }
   if (others_wait) others_next_ = true;
   waiting.wake_first();
 }
 
-void ServiceState::nudged(Nudge nudge) {
-  if (!waiting.empty()) return waiting.wake_first();
-  if (nudge == Nudge::wanted && usage()->pending.value() > 0) pool.close_oldest();
+void ServiceState::nudged(const Nudge& nudge) {
+  switch (nudge.kind) {
+    case Nudge::Kind::wanted:
+      if (waiting.empty() && usage()->pending.value() > 0) pool.close_oldest();
+      [[fallthrough]];
+    case Nudge::Kind::freed:
+      return waiting.wake_first();
+    case Nudge::Kind::ejected:
+      if (set.follow_ejection(nudge.endpoint, nudge.ejections)) show_ejected();
+      return;
+    case Nudge::Kind::returned:
+      if (set.follow_return(nudge.endpoint)) show_ejected();
+      return;
+  }
 }
 
 }  // namespace causeway::proxy

@@ -36,10 +36,17 @@ struct Choice {
   observe::Overflow limit = observe::Overflow::connections;
 };
 
-/// What workers tell each other about a service whose limit is reached.
-enum class Nudge : std::uint8_t {
-  wanted,  ///< somebody waits for a connection: an idle one may be closed for it
-  freed,   ///< one was closed
+/// What workers tell each other about a service.
+struct Nudge {
+  enum class Kind : std::uint8_t {
+    wanted,    ///< at a limit, somebody waits for a connection: an idle one may be closed for it
+    freed,     ///< one was closed
+    ejected,   ///< `endpoint`, the `ejections`th time in a row
+    returned,  ///< `endpoint`
+  };
+  Kind kind;
+  EndpointId endpoint{};
+  std::uint32_t ejections = 0;
 };
 
 /// Sessions keep it alive when the service leaves the snapshot; the context outlives it. Not thread-safe.
@@ -51,7 +58,7 @@ class ServiceState {
     /// Of the service and no client in particular; made when it is first needed.
     std::function<observe::Slot&()> slot;
     /// To the other workers.
-    std::function<void(ServiceId, Nudge)> nudge;
+    std::function<void(ServiceId, const Nudge&)> nudge;
   };
   ServiceState(std::shared_ptr<const Service> service, std::shared_ptr<const upstream::Usage> usage,
                Surroundings surroundings);
@@ -82,9 +89,9 @@ class ServiceState {
   /// A connection was closed.
   void connection_freed();
   /// To the other workers: that a request of this one begins to wait.
-  void ask_others() const { around_.nudge(service().id, Nudge::wanted); }
+  void ask_others() const { around_.nudge(service().id, {Nudge::Kind::wanted}); }
   /// From another worker.
-  void nudged(Nudge nudge);
+  void nudged(const Nudge& nudge);
   void sweep() { pool.sweep(around_.clock.steady()); }
 
   // proxy/outcome.cpp: what attempts say about an endpoint, counted.

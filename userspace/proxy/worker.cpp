@@ -19,7 +19,7 @@ constexpr auto kAbortTime = 500ms;
 
 Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
                Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
-               std::function<void(ServiceId, Nudge)> nudge_others)
+               std::function<void(ServiceId, const Nudge&)> nudge_others)
     : context_(loop_, index, settings, slab, origins, admission, log_writer, std::move(nudge_others)),
       is_first_(index == 0),
       sweep_timer_(
@@ -131,7 +131,7 @@ void Worker::look_at_process() {
   if (memory_trim_.due(admission.connections(), admission.take_peak(), context_.clock.steady())) ::malloc_trim(0);
 }
 
-void Worker::nudge(ServiceId service, Nudge nudge) {
+void Worker::nudge(ServiceId service, const Nudge& nudge) {
   loop_.post([this, service, nudge] { context_.nudged(service, nudge); });
 }
 

@@ -21,7 +21,7 @@ class Worker {
   /// `slab`, `origins`, `admission` and `log_writer` outlive it. `nudge_others` hands a nudge to every other worker.
   Worker(std::size_t index, const feed::ProxySettings& settings, observe::Slab& slab, const OriginLookup& origins,
          Admission& admission, observe::LogWriter& log_writer, std::vector<Fd> listeners,
-         std::function<void(ServiceId, Nudge)> nudge_others);
+         std::function<void(ServiceId, const Nudge&)> nudge_others);
   /// Ends what is left at once.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -34,7 +34,7 @@ class Worker {
   void drain(std::function<void()> drained);
 
   /// From another worker; any thread.
-  void nudge(ServiceId service, Nudge nudge);
+  void nudge(ServiceId service, const Nudge& nudge);
 
   /// Asks the event loop to store `number`.
   void ping(std::uint64_t number);

@@ -98,6 +98,31 @@ bool OutlierDetector::on_success(EndpointId endpoint) {
   return false;
 }
 
+bool OutlierDetector::follow_ejection(EndpointId endpoint, std::uint32_t ejections) {
+  if (!std::binary_search(candidates_.begin(), candidates_.end(), endpoint)) return false;
+  const bool in = state(endpoint) == State::in;
+  if (in && ejected_ >= may_be_out()) return false;
+  Record& record = records_[endpoint];
+  if (!in && record.ejections >= ejections) return false;  // it came to the same by itself
+  if (in) ++ejected_;
+  record.phase = Phase::out;
+  record.ejections = ejections - 1;
+  eject(record, clock_.steady());
+  return true;
+}
+
+bool OutlierDetector::follow_return(EndpointId endpoint) {
+  const auto found = records_.find(endpoint);
+  if (found == records_.end() || found->second.phase == Phase::in) return false;
+  restore(found->second, clock_.steady());
+  return true;
+}
+
+std::uint32_t OutlierDetector::ejections(EndpointId endpoint) const {
+  const auto found = records_.find(endpoint);
+  return found != records_.end() ? found->second.ejections : 0;
+}
+
 void OutlierDetector::on_abandoned(EndpointId endpoint) {
   const auto found = records_.find(endpoint);
   if (found != records_.end() && found->second.phase == Phase::on_trial) found->second.until = clock_.steady();

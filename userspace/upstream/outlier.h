@@ -14,7 +14,7 @@ namespace causeway::upstream {
 
 inline constexpr std::chrono::seconds kTrialTimeout{30};  ///< a trial without an outcome is given up after this
 
-/// One worker's view of one service's endpoints. Keyed by EndpointId, so it survives changes of the set.
+/// One worker's view of one service's endpoints; workers tell each other what they decide. Keyed by EndpointId, so it survives changes of the set.
 /// An endpoint is ejected by so many consecutive failures (refused, reset, timed out, 502 to 504) within a window as
 /// the service's settings say. An ejection's end is a trial: one request at a time goes to the endpoint; success takes
 /// it back, failure ejects it for twice as long. At most ejection_percent of the candidates, rounded down, are out at a
@@ -44,10 +44,16 @@ class OutlierDetector {
   bool on_failure(EndpointId endpoint);
   /// True if it took the endpoint back.
   bool on_success(EndpointId endpoint);
+  /// Another worker ejected it, so many times in a row; true if it is out by that.
+  bool follow_ejection(EndpointId endpoint, std::uint32_t ejections);
+  /// Another worker took it back; true if this one does by that.
+  bool follow_return(EndpointId endpoint);
   /// A request ended without telling anything about the endpoint (its client left): a trial becomes due again.
   void on_abandoned(EndpointId endpoint);
 
   std::size_t ejected() const { return ejected_; }
+  /// How often in a row it was ejected.
+  std::uint32_t ejections(EndpointId endpoint) const;
 
  private:
   enum class Phase : std::uint8_t { in, out, on_trial };

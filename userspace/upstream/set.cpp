@@ -67,6 +67,18 @@ bool UpstreamSet::report_success(EndpointId endpoint) {
   return came_back;
 }
 
+bool UpstreamSet::follow_ejection(EndpointId endpoint, std::uint32_t ejections) {
+  const bool follows = outliers_.follow_ejection(endpoint, ejections);
+  stale_ = stale_ || follows;
+  return follows;
+}
+
+bool UpstreamSet::follow_return(EndpointId endpoint) {
+  const bool follows = outliers_.follow_return(endpoint);
+  stale_ = stale_ || follows;
+  return follows;
+}
+
 void UpstreamSet::report_abandoned(EndpointId endpoint) {
   outliers_.on_abandoned(endpoint);
 }

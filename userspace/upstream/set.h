@@ -37,6 +37,9 @@ class UpstreamSet {
   /// A response head other than 502 to 504 came; for plain TCP: connected.
   /// True if this took an ejected endpoint back (count it).
   bool report_success(EndpointId endpoint);
+  /// What another worker decided; true if it changes anything here. `ejections`: see there.
+  bool follow_ejection(EndpointId endpoint, std::uint32_t ejections);
+  bool follow_return(EndpointId endpoint);
   /// Nothing was learned: the client left, or a pooled connection had been closed meanwhile.
   void report_abandoned(EndpointId endpoint);
 
@@ -50,6 +53,8 @@ class UpstreamSet {
   bool ejected(EndpointId endpoint) const;
   /// Whether the pick in hand is an ejected endpoint's trial.
   bool on_trial(EndpointId endpoint) const { return outliers_.state(endpoint) == OutlierDetector::State::on_trial; }
+  /// How often in a row it was ejected.
+  std::uint32_t ejections(EndpointId endpoint) const { return outliers_.ejections(endpoint); }
   std::size_t ejected_count() const { return outliers_.ejected(); }
   RetryBudget& retry_budget() { return budget_; }
 

@@ -282,6 +282,20 @@ TEST_F(ProxyTest, LeavesAnEndpointOutThatKeepsFailing) {
   EXPECT_EQ(totals().ejections, 1u);
 }
 
+TEST_F(ProxyTest, WhatOneWorkerLeavesOutTheOthersDoToo) {
+  start(2);
+  Server bad([](Peer& peer) {
+    while (peer.read_message()) peer.send("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+  });
+  Server good(Server::echo_name("good"));
+  publish({bad.address(), good.address()});
+  for (int i = 0; i < 4; ++i) ask();
+  for (int i = 0; i < 100 && totals().ejections == 0; ++i) ask();
+  EXPECT_TRUE(eventually([&] { return totals().ejected == 2; })) << "by both";
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask()->status, 200);
+  EXPECT_EQ(totals().ejections, 1u);
+}
+
 TEST_F(ProxyTest, TakesNoNewRequestToADrainingEndpoint) {
   Server a(Server::echo_name("a"));
   Server b(Server::echo_name("b"));

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 namespace causeway::proxy::test {
@@ -25,6 +26,7 @@ Result<cw_origin> FixedOrigin::origin(int) const {
 }
 
 ProxyTest::ProxyTest() : work_(io_.get_executor()), slab_(observe::Slab::create(2).value()) {
+  ::signal(SIGPIPE, SIG_IGN);  // as the proxy's main(): splice(2) has no MSG_NOSIGNAL
   settings_.drain = 5s;
 }
 

@@ -260,5 +260,38 @@ TEST_F(OutlierTest, AnotherNumberOfFailuresStartsTheCountAnew) {
   EXPECT_TRUE(fail(kA, 1));
 }
 
+TEST_F(OutlierTest, FollowsWhatAnotherDecides) {
+  EXPECT_TRUE(outliers.follow_ejection(kA, 1));
+  EXPECT_EQ(outliers.state(kA), State::out);
+  EXPECT_EQ(outliers.ejected(), 1u);
+  EXPECT_FALSE(outliers.follow_ejection(kA, 1)) << "it is out already";
+  clock.advance(30s);
+  EXPECT_EQ(outliers.state(kA), State::trial_due);
+  EXPECT_TRUE(outliers.follow_ejection(kA, 2)) << "the other's trial failed";
+  clock.advance(59s);
+  EXPECT_EQ(outliers.state(kA), State::out) << "twice as long";
+  EXPECT_TRUE(outliers.follow_return(kA));
+  EXPECT_EQ(outliers.state(kA), State::in);
+  EXPECT_EQ(outliers.ejected(), 0u);
+  EXPECT_FALSE(outliers.follow_return(kA));
+}
+
+TEST_F(OutlierTest, FollowsNoFurtherThanHalf) {
+  EXPECT_TRUE(fail(kA, 5));
+  EXPECT_TRUE(outliers.follow_ejection(kB, 1));
+  EXPECT_FALSE(outliers.follow_ejection(kC, 1));
+  EXPECT_FALSE(outliers.follow_ejection(EndpointId{99}, 1)) << "not of this set";
+  EXPECT_EQ(outliers.ejected(), 2u);
+}
+
+TEST_F(OutlierTest, ATrialOfItsOwnThatFailsAfterTheOthersDoesNotCountTwice) {
+  fail(kA, 5);
+  clock.advance(30s);
+  outliers.begin_trial(kA);
+  EXPECT_TRUE(outliers.follow_ejection(kA, 2));
+  EXPECT_FALSE(outliers.on_failure(kA));
+  EXPECT_EQ(outliers.ejections(kA), 2u);
+}
+
 }  // namespace
 }  // namespace causeway::upstream
