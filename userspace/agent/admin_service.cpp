@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "admin/admin.h"
+#include "agent/kernel_totals.h"
 #include "observe/exposition.h"
 #include "observe/totals.h"
 
@@ -80,7 +81,7 @@ std::string AdminService::State::metrics() {
   observe::Exposition out;
   const auto seen = view();  // rendering takes 0.1 s at 1,000 services: the control thread must not wait for it
   if (seen.snapshot) {
-    observe::expose_totals(out, observe::add_up(*parts.slab), *seen.snapshot, seen.clients);
+    observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot, seen.clients);
     observe::expose_endpoints(out, *seen.snapshot);
     out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - seen.compiled).count());
   }
@@ -144,17 +145,19 @@ void AdminService::stop() {
   state_->thread.join();
 }
 
-std::vector<ServiceCounters> service_counters(const observe::Slab& slab) {
+std::vector<ServiceCounters> service_counters(const observe::PathTotals& paths) {
   std::map<ServiceId, ServiceCounters> by_service;
-  for (const auto& [key, totals] : observe::add_up(slab)) {
-    auto& row = by_service[key.first];
-    row.service = key.first;
-    for (const auto requests : totals.requests) row.requests += requests;
-    row.failed_requests += totals.requests[5];
-    row.connections_opened += totals.connections_opened;
-    row.connections_active += totals.connections_active;
-    for (const auto failed : totals.connections_failed) row.connections_failed += failed;
-    row.retries += totals.retries;
+  for (const auto* path : {&paths.proxy, &paths.kernel}) {
+    for (const auto& [key, totals] : *path) {
+      auto& row = by_service[key.first];
+      row.service = key.first;
+      for (const auto requests : totals.requests) row.requests += requests;
+      row.failed_requests += totals.requests[5];
+      row.connections_opened += totals.connections_opened;
+      row.connections_active += totals.connections_active;
+      for (const auto failed : totals.connections_failed) row.connections_failed += failed;
+      row.retries += totals.retries;
+    }
   }
   std::vector<ServiceCounters> rows;
   for (auto& [_, row] : by_service) rows.push_back(row);

@@ -13,6 +13,7 @@
 #include "kernel/plane.h"
 #include "model/snapshot.h"
 #include "observe/slab.h"
+#include "observe/totals.h"
 
 namespace causeway::agent {
 
@@ -42,6 +43,6 @@ class AdminService {
 };
 
 /// The same counters by service, for `causeway services`.
-std::vector<ServiceCounters> service_counters(const observe::Slab& slab);
+std::vector<ServiceCounters> service_counters(const observe::PathTotals& paths);
 
 }  // namespace causeway::agent

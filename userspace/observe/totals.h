@@ -45,8 +45,13 @@ class ClientNames {
 /// Series of at most this many (service, client) pairs; what is beyond goes into one named "other".
 inline constexpr std::size_t kMaxPairs = 1024;
 
+/// What was counted where. Of the kernel path there are connections and bytes alone.
+struct PathTotals {
+  TotalsMap proxy, kernel;
+};
+
 /// Adds requests, connections, bytes, retries, ejections, and what of the services' limits is in use. Services that `snapshot` lacks are left out.
-void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
+void expose_totals(Exposition& out, const PathTotals& totals, const Snapshot& snapshot, const ClientNames& clients);
 /// Adds the access log's lines, written and dropped.
 void expose_access_log(Exposition& out, const Slab& slab);
 /// Adds the endpoints by health, zeros included, so that a service without any is seen.
