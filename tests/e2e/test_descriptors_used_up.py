@@ -76,7 +76,9 @@ class DescriptorsUsedUp(DescriptorsTest):
     def limit_proxy(self, free):
         """Of the running proxy: as many as it has open, and that many more."""
         before = self.soft_limit()
-        self.set_soft_limit(self.proxy_descriptors() + free)
+        limit = self.proxy_descriptors() + free
+        self.set_soft_limit(limit)
+        self.assertEqual(self.host.metric("causeway_proxy_max_fds"), limit)
         self.addCleanup(self.set_soft_limit, before)
         return before
 
@@ -101,6 +103,7 @@ class DescriptorsUsedUp(DescriptorsTest):
         # At most 30 of them find two descriptors each; how many of the others are told by now is the machine's business.
         self.assertGreaterEqual(len(refused), 30)
         self.assert_refused(refused)
+        self.assertGreater(self.host.metric("causeway_proxy_open_fds"), 60)
         # It waits, rather than looking again and again.
         used = self.proxy_cpu_seconds()
         select.select([], [], [], 1)
@@ -144,6 +147,7 @@ class FewFromTheStart(DescriptorsTest):
         # A workload's share of so few is reached first.
         self.assertGreater(self.host.metric("causeway_limits_exceeded_total", discovery_name="few"), 100)
         holding.go.set()
+        # The share lets 168 clients in; what they leave of 256 is for their endpoints.
         self.assert_served([client for client in clients if client not in refused], 40)
         wait_until(lambda: self.statuses("few", 50) == {200}, 10, "new clients are served again")
         self.assertEqual(self.host.metric("causeway_ejections_total"), 0)

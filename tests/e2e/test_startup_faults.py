@@ -72,6 +72,24 @@ class StartupFaults(unittest.TestCase):
         self.assertIn(str(self.host.agent.pid), second.stderr)
         self.assertTrue(self.host.is_ready())
 
+    def test_second_agent_of_the_same_cgroup_or_pins(self):
+        """Of other directories and ports, it must not take the first one's proxy and programs over."""
+        self.host.start()
+        second = Host()
+        self.addCleanup(second.close)
+        own = second.config.read_text()
+        for key, words in (("subtree", "cgroup.subtree"), ("pin_root", "paths.pin_root")):
+            with self.subTest(key):
+                line = next(line for line in self.host.config.read_text().splitlines() if line.startswith(key))
+                second.config.write_text("\n".join(line if other.startswith(key) else other for other in own.splitlines()))
+                done = second.sandbox.run([BIN / "causewayd", "--config", second.config], check=False, cgroup=second.sandbox.cgroup)
+                self.assertGreater(done.returncode, 0)
+                self.assertIn("another agent", done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertTrue(self.host.is_ready())
+                self.assertEqual(self.host.metric("causeway_proxy_restarts_total"), 0)
+        second.config.write_text(own)
+
     def test_without_root(self):
         agent = self.host.sandbox.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BIN / "causewayd",
                                        "--config", self.host.config], check=False)

@@ -5,8 +5,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/core.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -34,6 +37,23 @@ void expose_dns(observe::Exposition& out, const dns::Counters& c) {
       {"servfail", &c.servfail}, {"refused", &c.refused},   {"malformed", &c.malformed}};
   for (const auto& [result, counter] : rows) {
     out.add(Metric::dns_queries_total, {{"result", result}}, static_cast<double>(counter->load(std::memory_order_relaxed)));
+  }
+}
+
+/// From /proc/PID: prlimit(2) of another account's process asks for CAP_SYS_RESOURCE. Nothing once the process has ended.
+void expose_descriptors(observe::Exposition& out, int pid) {
+  const auto directory = fmt::format("/proc/{}/fd", pid);
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0) return;
+  auto open = status.st_size;  // their number since Linux 6.2, 0 before
+  std::error_code ignored;
+  if (open == 0) open = std::distance(std::filesystem::directory_iterator(directory, ignored), {});
+  out.add(Metric::proxy_open_fds, {}, static_cast<double>(open));
+  std::ifstream limits(fmt::format("/proc/{}/limits", pid));
+  constexpr std::string_view kSoftLimit = "Max open files";
+  for (std::string line; std::getline(limits, line);) {
+    if (!line.starts_with(kSoftLimit)) continue;
+    out.add(Metric::proxy_max_fds, {}, std::strtod(line.c_str() + kSoftLimit.size(), nullptr));
   }
 }
 
@@ -93,6 +113,7 @@ std::string AdminService::State::metrics() {
   if (effective >= 0) out.add(Metric::interception_effective, {}, effective);
   out.add(Metric::proxy_up, {}, parts.proxy->alive() ? 1 : 0);
   out.add(Metric::proxy_restarts_total, {}, static_cast<double>(parts.proxy->restarts()));
+  if (parts.proxy->alive()) expose_descriptors(out, parts.proxy->pid());
   out.add(Metric::build_info, {{"version", CAUSEWAY_VERSION}}, 1);
   return out.text();
 }

@@ -51,8 +51,9 @@ Result<Fd> take_agent_lock(const std::string& path) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), made);
   if (made) return errno_error(made.value(), "make the directory of", path);
   for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
-    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return errno_error(errno, "open", path);
+    ::fchmod(fd.get(), 0600);  // whoever can read it could wait for the lock, and keep it
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       return errno == EWOULDBLOCK ? held_by_another(fd.get(), path) : errno_error(errno, "lock", path);
     }

@@ -104,14 +104,14 @@ std::vector<ConfigKey> make_keys() {
 
   using feed::ProxyLimits;
   add("limits", "header_bytes", number<&ProxyLimits::header_bytes>(1024, 65536),
-      "Bytes of a request's head, request line included. A longer one is answered 431.");
+      "Bytes of a request's head, request line included. A longer one is answered 431, or 414 within its first line.");
   add("limits", "header_fields", number<&ProxyLimits::header_fields>(1, 1000),
       "Header fields of a request. More are answered 431.");
   add("limits", "header_seconds", seconds<&ProxyLimits::header_time>(1, 3600),
       "How long a request's head may take from its first byte to its last. A slower one is answered 408.");
   add("limits", "body_idle_seconds", seconds<&ProxyLimits::body_idle>(0, 86400),
-      "How long a request's body may pause, whatever the service's own idle timeout. 408 after that. 0: as long as the "
-      "service's.");
+      "How long a request's body may pause; a shorter http_idle_timeout of the service ends it sooner. 408 after that. 0: "
+      "as long as the service's.");
   add("limits", "connections", number<&ProxyLimits::connections>(1, 4'000'000),
       "Connections of clients that the proxy takes in all.");
   add("limits", "connections_per_workload", number<&ProxyLimits::connections_per_workload>(0, 4'000'000),

@@ -6,6 +6,9 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+
+#include <fmt/core.h>
 
 #include "base/fd.h"
 #include "kernel/plane.h"
@@ -57,7 +60,19 @@ Result<Layout> make_layout(const Config& config) {
   return layout;
 }
 
-Result<void> enter_agent_cgroup(const Layout& layout) { return join(layout.agent); }
+Result<void> enter_agent_cgroup(const Layout& layout) {
+  if (auto joined = join(layout.agent); !joined) return joined;
+  std::ifstream procs(layout.agent + "/cgroup.procs");
+  for (int pid = 0; procs >> pid;) {
+    if (pid == ::getpid()) continue;
+    (void)join(layout.mount);
+    return make_error("use cgroup", layout.agent,
+                      fmt::format("another agent (pid {}) runs in it; stop it, or give this one its own cgroup.subtree and "
+                                  "paths.pin_root",
+                                  pid));
+  }
+  return {};
+}
 
 void leave_layout(const Layout& layout) {
   (void)join(layout.mount);

@@ -20,7 +20,8 @@ struct Layout {
 /// Finds the mount and makes the directories. The error says what is missing and which key sets it.
 Result<Layout> make_layout(const Config& config);
 
-/// Moves this process, with all its threads, into layout.agent: its own sockets are exempt from then on.
+/// Moves this process, with all its threads, into layout.agent: its own sockets are exempt from then on. An Error where
+/// another process is there.
 Result<void> enter_agent_cgroup(const Layout& layout);
 
 /// Moves this process back to the mount's root and removes the directories that are empty.

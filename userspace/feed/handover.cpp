@@ -4,7 +4,7 @@
 
 #include <fmt/core.h>
 
-#include "feed/descriptors.h"
+#include "feed/receive.h"
 #include "feed/feed.pb.h"
 
 namespace causeway::feed {
@@ -69,7 +69,8 @@ Result<std::pair<ProxySettings, Handover>> decode_handover(std::string_view mess
   if (in.workers() == 0 || in.workers() > kMaxWorkers) return refused(fmt::format("{} workers", in.workers()));
   if (in.drain_ms() > kMaxDurationMs) return refused(fmt::format("drain {} ms", in.drain_ms()));
   if (!is_sound(in.limits())) return refused("its limits are missing or not what they may be");
-  const std::size_t expected = std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0) + (in.has_access_log() ? 1 : 0);
+  const std::size_t expected =
+      std::size_t{in.listeners()} + 1 + (in.has_heartbeat() ? 1 : 0) + (in.has_access_log() ? 1 : 0);
   if (fds.size() != expected)
     return refused(fmt::format("{} descriptors came, {} were announced", fds.size(), expected));
 

@@ -9,7 +9,7 @@
 #include <boost/asio/write.hpp>
 
 #include "feed/codec.h"
-#include "feed/descriptors.h"
+#include "base/descriptors.h"
 #include "feed/feed.h"
 #include "feed/frame.h"
 #include "feed/handover.h"

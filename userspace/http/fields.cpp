@@ -87,10 +87,11 @@ std::string_view check_look_alike(std::string_view name) {
   return {};
 }
 
-std::string_view take_connection(Head& head, std::string_view list, std::size_t& others) {
+std::string_view take_connection(Head& head, std::string_view list, std::size_t& options) {
   while (!list.empty()) {
     const std::string_view option = next_element(list);
     if (option.empty()) continue;
+    if (++options > kMaxConnectionOptions) return "Connection has too many options";
     if (!is_token(option)) return "a connection option is not a token";
     if (equals_lower(option, "close")) {
       head.connection_close = true;
@@ -101,8 +102,6 @@ std::string_view take_connection(Head& head, std::string_view list, std::size_t&
     } else if (equals_lower(option, "host") || equals_lower(option, "content-length")) {
       // To drop these on the way is an attack on what stands behind.
       return "Connection names a field that every recipient needs";
-    } else if (++others > kMaxConnectionOptions) {
-      return "Connection has too many options";
     }
   }
   return {};
@@ -114,6 +113,7 @@ void mark_named(Head& head) {
     if (connection.id != FieldId::connection) continue;
     for (std::string_view list = connection.value; !list.empty();) {
       const std::string_view option = next_element(list);
+      if (option.empty()) continue;
       for (Field& field : head.fields) {
         // Transfer-Encoding is this hop's, too, but the body keeps it: it goes out as it came in.
         if (field.id != FieldId::transfer_encoding && equals_ignoring_case(field.name, option)) {

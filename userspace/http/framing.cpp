@@ -26,19 +26,21 @@ bool is_offered(const RequestHead& request, std::string_view protocol) {
   return false;
 }
 
+/// An answer that names more is none: each is looked for among what the request offers.
+constexpr unsigned kMaxProtocols = 8;
+
 /// Every protocol of every Upgrade, at least one, is one that `request`, which wants_upgrade, offers.
 bool switches_as_offered(const RequestHead& request, const ResponseHead& head) {
-  bool any = false;
+  unsigned protocols = 0;
   for (const Field& field : head.fields) {
     if (field.id != FieldId::upgrade) continue;
     for (std::string_view list = field.value; !list.empty();) {
       const std::string_view protocol = next_element(list);
       if (protocol.empty()) continue;
-      if (!is_offered(request, protocol)) return false;
-      any = true;
+      if (++protocols > kMaxProtocols || !is_offered(request, protocol)) return false;
     }
   }
-  return any;
+  return protocols > 0;
 }
 
 }  // namespace
@@ -66,7 +68,9 @@ bool client_persists(const RequestHead& head) {
   return wants_persistence(head);
 }
 
-bool upstream_persists(const ResponseHead& head, const Framing& framing) {
+bool upstream_persists(const RequestHead& request, const ResponseHead& head, const Framing& framing) {
+  const bool reads = request.method == Method::get || request.method == Method::head;
+  if (reads && request_framing(request).kind != BodyKind::none) return false;
   if (framing.kind == BodyKind::until_close || framing.kind == BodyKind::tunnel) return false;
   // RFC 9110, 8.6 and RFC 9112, 6.1: no framing in a 1xx or 204 response. A server that sends it may send a body, too.
   const bool framed = head.chunked || head.content_length.value_or(0) > 0;

@@ -6,8 +6,11 @@
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -68,6 +71,17 @@ std::string maps_directory(const std::string& pin_root) {
 Result<void> make_pin_directories(const std::string& pin_root) {
   if (Result<void> made = make_directory(links_directory(pin_root)); !made) return made;
   return make_directory(maps_directory(pin_root));
+}
+
+Result<Fd> lock_pins(const std::string& pin_root) {
+  const std::string path = links_directory(pin_root);
+  // Whoever can open it could take the lock, too.
+  if (::chmod(path.c_str(), 0700) != 0) return errno_error(errno, "chmod", path);
+  Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return errno_error(errno, "open", path);
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+  if (errno != EWOULDBLOCK) return errno_error(errno, "lock", path);
+  return make_error("use pin root", pin_root, "another agent runs with it; stop it, or give this one its own paths.pin_root");
 }
 
 Result<Fd> open_pin(const std::string& path) {

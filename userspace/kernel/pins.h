@@ -13,6 +13,8 @@ std::string maps_directory(const std::string& pin_root);
 
 /// Makes both directories.
 Result<void> make_pin_directories(const std::string& pin_root);
+/// Held by the agent whose pins these are, for its life; an Error where another has it. After make_pin_directories().
+Result<Fd> lock_pins(const std::string& pin_root);
 /// The pinned object, or an empty Fd if there is none.
 Result<Fd> open_pin(const std::string& path);
 Result<void> pin(int fd, const std::string& path);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include <bpf/libbpf.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -87,6 +88,7 @@ struct Plane::State {
   Object object;
   Sync sync{object.maps};
   std::vector<Attachment> attachments;
+  Fd lock;  ///< of the pin root
   ring_buffer* events = nullptr;
   const std::function<void(const ListenEvent&)>* on_listen = nullptr;  ///< while drain_events() runs
   cw_heartbeat* heartbeat = nullptr;
@@ -96,6 +98,7 @@ struct Plane::State {
   ~State() {
     ring_buffer__free(events);
     if (heartbeat != nullptr) ::munmap(heartbeat, kHeartbeatBytes);
+    if (lock) ::flock(lock.get(), LOCK_UN);  // a child that was just forked shares it
   }
 
   static int on_event(void* context, void* data, std::size_t size) {
@@ -139,6 +142,9 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
   if (const Result<void> made = make_pin_directories(options.pin_root); !made) return made.error();
+  Result<Fd> lock = lock_pins(options.pin_root);
+  if (!lock) return lock.error();
+  state->lock = std::move(*lock);
   Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.pin_root);
   if (!object) return object.error();
   state->object = std::move(*object);

@@ -89,10 +89,11 @@ constexpr std::array kTable{
     ROW(connect_timeout, duration, 1, 10 * kMinute, false,
         "How long a connection to an endpoint may take until another endpoint is tried."),
     ROW(per_request_timeout, duration, 1, kYear, true,
-        "From a whole request to its whole answer; then 504. perRequestTimeoutSeconds of Service Connect sets it too."),
+        "From a whole request to its whole answer; then 504, or a reset where a part was sent. perRequestTimeoutSeconds of "
+        "Service Connect sets it too."),
     ROW(http_idle_timeout, duration, 1, kYear, true,
-        "How long an HTTP connection of a client, or a WebSocket, may be silent. idleTimeoutSeconds of Service Connect "
-        "sets it too."),
+        "How long an HTTP connection of a client, a WebSocket, or an endpoint that owes an answer may be silent. "
+        "idleTimeoutSeconds of Service Connect sets it too."),
     ROW(idle_timeout, duration, 1, kYear, true,
         "How long any other connection may be silent. idleTimeoutSeconds of Service Connect sets it too."),
     ROW(drain_timeout, duration, 0, kHour, false,
@@ -174,6 +175,15 @@ std::optional<std::uint64_t> read_value(const Setting& setting, std::string_view
   return number->value * unit->milliseconds;
 }
 
+/// Of a stranger's text, as much as an error shows; cut between characters, where it is UTF-8.
+std::string shown(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  if (text.size() <= kShown) return std::string(text);
+  std::size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "…";
+}
+
 }  // namespace
 
 std::span<const Setting> settings_table() {
@@ -202,8 +212,7 @@ bool fits(const Setting& setting, std::uint64_t value) {
 Result<std::uint64_t> parse_setting(const Setting& setting, std::string_view text) {
   const auto value = read_value(setting, text);
   if (value && fits(setting, *value)) return *value;
-  const std::string shown = text.size() > 60 ? std::string(text.substr(0, 60)) + "…" : std::string(text);
-  return make_error("set", setting.name, fmt::format("it takes {}, not \"{}\"", allowed_values(setting), shown));
+  return make_error("set", setting.name, fmt::format("it takes {}, not \"{}\"", allowed_values(setting), shown(text)));
 }
 
 std::string show_setting(const Setting& setting, std::uint64_t value) {
@@ -239,7 +248,7 @@ std::string allowed_values(const Setting& setting) {
 std::string unknown_setting(std::string_view name) {
   std::vector<std::string> names;
   for (const Setting& setting : kTable) names.emplace_back(setting.name);
-  const auto asked = fmt::format("unknown setting \"{}\"", name.substr(0, 60));
+  const auto asked = fmt::format("unknown setting \"{}\"", shown(name));
   if (const auto near = nearest(name, names)) return fmt::format("{}; did you mean {}?", asked, *near);
   return fmt::format("{}; the settings are: {}", asked, join(names, ", "));
 }

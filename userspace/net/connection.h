@@ -19,6 +19,9 @@ struct IoResult {
   boost::system::error_code error;  ///< asio::error::eof: the peer shut down its sending half
 };
 
+/// Bytes that one connection moves without waiting before its worker's others get their turn.
+inline constexpr std::size_t kTurnBytes = 1u << 20;
+
 /// Not thread-safe; at most one read and one write wait at a time.
 class Connection final : private Watch {
  public:

@@ -9,17 +9,14 @@ namespace causeway::net {
 using boost::system::error_code;
 
 namespace {
-/// Moved without waiting before the worker's other connections get their turn.
-constexpr std::size_t kTurnBytes = 1u << 20;
-
-/// What comes without a pause, past this process. True: the stream has ended.
-Task<bool> splice_burst(const Pump& p, error_code& error) {
+/// What comes without a pause, past this process; nothing where that cannot be.
+Task<Splicing::Result> splice_burst(const Pump& p) {
+  if (p.pipes == nullptr || p.source.has_urgent()) co_return Splicing::Result{Splicing::End::source_quiet};
   BorrowedPipe pipe(*p.pipes);
-  if (!pipe) co_return false;
+  if (!pipe) co_return Splicing::Result{Splicing::End::source_quiet};
   Splicing splicing{p.source, p.sink, UINT64_MAX, p.context, p.moved};
   const Splicing::Result result = co_await splicing.run(pipe);
-  error = result.error;
-  co_return error || result.end == Splicing::End::source_ended;
+  co_return result;
 }
 
 }  // namespace
@@ -40,11 +37,11 @@ Task<error_code> pump(Pump p) {
       turn += wrote.bytes;
       p.moved(p.context, wrote.bytes);
     }
-    if (stream && p.pipes != nullptr && !p.source.has_urgent()) {
-      error_code error;
-      const bool ended = co_await splice_burst(p, error);
-      if (error) co_return error;
-      if (ended) break;
+    if (stream) {
+      const Splicing::Result burst = co_await splice_burst(p);
+      if (burst.error) co_return burst.error;
+      if (burst.end == Splicing::End::source_ended) break;
+      stream = burst.bytes >= kSpliceFrom;  // the next one begins as this one ended
     }
     if (turn >= kTurnBytes) {
       turn = 0;
@@ -54,6 +51,7 @@ Task<error_code> pump(Pump p) {
       p.buffer.release();
       if (const error_code error = co_await p.source.wait_readable()) co_return error;
     }
+    if (stream) continue;
     const auto space = p.buffer.space();
     const IoResult read = p.source.try_read(space);
     if (read.error == boost::asio::error::eof) break;

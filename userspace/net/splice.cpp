@@ -12,8 +12,6 @@ using boost::system::error_code;
 namespace {
 /// One pipe's room. The kernel counts segments, not bytes: a TCP segment takes one or more slots of a page each.
 constexpr int kPipeBytes = 512 * 1024;
-/// Moved without waiting before the worker's other connections get their turn.
-constexpr std::uint64_t kTurnSpliced = 1u << 20;
 }  // namespace
 
 Pipe PipePool::take() {
@@ -81,7 +79,7 @@ Task<Splicing::Result> Splicing::run(BorrowedPipe& pipe) {
       co_return result;
     }
     turn += read.bytes;
-    if (turn >= kTurnSpliced) {
+    if (turn >= kTurnBytes) {
       turn = 0;
       co_await source.loop().yield();
     }

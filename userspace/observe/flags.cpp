@@ -16,7 +16,8 @@ constexpr std::array<FlagText, static_cast<std::size_t>(Flag::count)> kFlags{{
     {"LR", "The proxy ended it: its own drain time, or that of an endpoint that left, was over."},
     {"DC", "The client ended the connection first."},
     {"DPE", "The client's request was malformed, or too large."},
-    {"SI", "Nothing came for too long: the request's head or body, or anything at all on a relayed connection."},
+    {"SI", "Nothing came for too long: the request's head or body, the endpoint's answer (`http_idle_timeout`), or anything "
+           "at all on a relayed connection; or the client took nothing."},
     {"OM", "The proxy was overloaded and refused it."},
 }};
 

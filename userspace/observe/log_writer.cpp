@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "observe/access_line.h"
 
@@ -21,11 +22,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTellEvery = 10s;
-
-union LogControl {
-  cmsghdr align;
-  char bytes[CMSG_SPACE(sizeof(int))];
-};
 
 std::uint64_t count_lines(std::string_view text) {
   return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
@@ -38,56 +34,18 @@ std::string_view whole_lines(std::string_view text) {
   return text.substr(0, end == std::string_view::npos ? kMaxLine : end + 1);
 }
 
-/// The next output; nothing where none waits. `end`: the other side is gone.
-Fd receive_output(int control, bool& end) {
-  char byte = 0;
-  iovec part{&byte, 1};
-  LogControl buffer{};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = buffer.bytes;
-  header.msg_controllen = sizeof buffer.bytes;
-  ssize_t n;
-  do {
-    n = ::recvmsg(control, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
-  end = n == 0 || (n < 0 && errno != EAGAIN);
-  if (n <= 0) return Fd();
-  const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) return Fd();
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-  return Fd(fd);
-}
-
 }  // namespace
 
 Result<void> send_log_output(int socket, int fd) {
-  char byte = 0;
-  iovec part{&byte, 1};
-  LogControl buffer{};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = buffer.bytes;
-  header.msg_controllen = sizeof buffer.bytes;
-  cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof fd);
-  std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-  ssize_t n;
-  do {
-    n = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (n < 0 && errno == EINTR);
-  if (n != 1) return errno_error(errno, "hand over", "the access log");
+  auto sent = send_with_descriptors(socket, std::string_view("\0", 1), {&fd, 1});
+  if (!sent) return make_error("hand over", "the access log", sent.error().message());
   return {};
 }
 
 LogWriter::LogWriter(Fd control, std::size_t workers, Slab& slab)
     : control_(std::move(control)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), slab_(slab) {
   for (std::size_t i = 0; i < workers; ++i) rings_.push_back(std::make_unique<LogRing>());
+  keep_spare();
 }
 
 LogWriter::~LogWriter() {
@@ -132,14 +90,29 @@ void LogWriter::run() {
 }
 
 void LogWriter::take_outputs() {
-  bool end = false;
-  while (control_ && !end) {
-    Fd output = receive_output(control_.get(), end);
-    if (!output) break;
-    use(std::move(output));
+  while (control_) {
+    char byte = 0;
+    const ssize_t waiting = ::recv(control_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (waiting < 0 && errno == EINTR) continue;
+    if (waiting < 0 && errno == EAGAIN) return;
+    if (waiting <= 0) {  // The agent is gone: the log goes on with what it has.
+      control_.reset();
+      return;
+    }
+    spare_.reset();  // clients may have all others
+    std::vector<Fd> outputs;
+    (void)receive_with_descriptors(control_.get(), {&byte, 1}, outputs);
+    keep_spare();
+    if (outputs.empty()) {
+      log::error("the access log was not opened again: the proxy has no file descriptor left; send SIGHUP once more");
+    } else {
+      use(std::move(outputs.back()));
+    }
   }
-  // The agent is gone: the log goes on with what it has.
-  if (end) control_.reset();
+}
+
+void LogWriter::keep_spare() {
+  if (!spare_) spare_ = Fd(::fcntl(wake_.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void LogWriter::use(Fd output) {

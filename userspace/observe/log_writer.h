@@ -46,6 +46,7 @@ class LogWriter {
 
   void run();
   void take_outputs();
+  void keep_spare();
   void use(Fd output);
   bool write_blocks();
   bool write_block(LogRing& ring, Counter& unwritten);
@@ -62,6 +63,7 @@ class LogWriter {
   std::thread thread_;
 
   // The thread's own.
+  Fd spare_;  ///< for the next output, however many the clients have
   Fd output_;
   bool is_file_ = false;  ///< a regular file: takes any number of bytes at once
   bool is_socket_ = false;

@@ -33,6 +33,8 @@ enum class Metric : std::uint8_t {
   interception_effective,
   proxy_up,
   proxy_restarts_total,
+  proxy_open_fds,
+  proxy_max_fds,
   access_log_lines_total,
   access_log_dropped_total,
   build_info,

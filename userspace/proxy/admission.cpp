@@ -17,6 +17,16 @@ constexpr std::size_t kMaxReserved = 8192;
 constexpr std::size_t kRefusalShare = 4;
 constexpr std::size_t kMaxRefusals = 64;
 
+/// The count with one more; nothing at the limit. Not added first and then taken back: that could refuse another client
+/// beside a free place.
+std::optional<std::uint32_t> take_one(std::atomic<std::uint32_t>& count, std::size_t limit) {
+  std::uint32_t now = count.load(std::memory_order_relaxed);
+  do {
+    if (now >= limit) return std::nullopt;
+  } while (!count.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+  return now + 1;
+}
+
 std::size_t reserved(std::size_t limit) {
   return std::min(std::clamp(limit / kReservedShare, kMinReserved, kMaxReserved), limit / 2);
 }
@@ -42,15 +52,11 @@ std::size_t Admission::max_per_workload() const {
 }
 
 Admission::Verdict Admission::enter(ClientId client) {
-  const auto total = static_cast<std::uint32_t>(total_.fetch_add(1, std::memory_order_relaxed) + 1);
-  if (total > limits_.connections) {
-    total_.fetch_sub(1, std::memory_order_relaxed);
-    return {std::nullopt, observe::Bound::connections};
-  }
-  if (total > peak_.load(std::memory_order_relaxed)) peak_.store(total, std::memory_order_relaxed);
+  const auto total = take_one(total_, limits_.connections);
+  if (!total) return {std::nullopt, observe::Bound::connections};
+  if (*total > peak_.load(std::memory_order_relaxed)) peak_.store(*total, std::memory_order_relaxed);
   auto& connections = connections_of(client);
-  if (connections.fetch_add(1, std::memory_order_relaxed) >= max_per_workload()) {
-    connections.fetch_sub(1, std::memory_order_relaxed);
+  if (!take_one(connections, max_per_workload())) {
     total_.fetch_sub(1, std::memory_order_relaxed);
     return {std::nullopt, observe::Bound::workload};
   }

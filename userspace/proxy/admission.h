@@ -72,7 +72,7 @@ class Admission {
   std::atomic<int> mark_{0};
   std::atomic<std::size_t> max_connections_{0};
   std::atomic<std::size_t> max_refusals_{0};
-  std::atomic<std::size_t> total_{0};
+  std::atomic<std::uint32_t> total_{0};
   std::atomic<std::uint32_t> peak_{0};
   std::array<Workload, kWorkloads> workloads_;
   std::atomic<std::uint32_t> others_{0};

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "feed/feed.h"
+#include "net/acceptor.h"
 #include "net/buffer.h"
 #include "net/event_loop.h"
 #include "net/splice.h"
@@ -58,7 +59,7 @@ class Context {
   /// to any). The number.
   std::size_t shed_idle(const SocketAddress* only);
 
-  enum class Relief : std::uint8_t { freed, soon, none };
+  using Relief = net::Acceptor::Relief;
   /// Descriptors are scarce: ends something idle. freed: a pooled connection to an endpoint; soon: a client between two
   /// requests, whose descriptor is free after this turn of the loop.
   Relief relieve();

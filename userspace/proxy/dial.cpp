@@ -94,7 +94,8 @@ net::Task<Dialled> dial(Context& context, net::Connector& connector, std::shared
     const bool no_descriptor = connected.error == boost::system::errc::too_many_files_open;
     const bool freed = context.shed_idle(no_port ? &target.address : nullptr) > 0 ||
                        (no_descriptor && context.relieve() == Context::Relief::freed);
-    if (freed) connected = co_await connector.connect(target.address, timeout);
+    const auto left = timeout - (std::chrono::steady_clock::now() - start);
+    if (freed && left.count() > 0) connected = co_await connector.connect(target.address, left);
   }
   Dialled dialled;
   dialled.error = connected.error;

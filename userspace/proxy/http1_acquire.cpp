@@ -62,7 +62,7 @@ net::Task<Http1Session::Acquired> Http1Session::connect(Lease lease) {
     case DialEnd::limited:
       refusal_ = dialled.error.value() == EMFILE || dialled.error.value() == ENFILE
                      ? "this host has no file descriptor left for a connection"
-                     : "this host has no memory left for a connection";
+                     : "this host has no memory, or no place in its tables, left for a connection";
       co_return Acquired::refused;
     case DialEnd::failed:
       failure_ = dialled.failure;

@@ -59,7 +59,12 @@ void Http1Session::bound_exchange(bool request_complete) {
 /// Beside respond(): a server may answer before it has read the whole body.
 net::Task<> Http1Session::pump_body() {
   bool ok = co_await send_request();
+  std::size_t turn = 0;
   while (ok && !body_.complete()) {
+    if (turn >= net::kTurnBytes) {
+      turn = 0;
+      co_await context().loop.yield();
+    }
     ok = co_await read_body();
     if (!ok) co_return;
     const auto part = body_in_.view();
@@ -79,6 +84,7 @@ net::Task<> Http1Session::pump_body() {
     observe::bump(slot().bytes_sent, written);
     record_.bytes_received += step.consumed;
     body_in_.consume(step.consumed);
+    turn += step.consumed;
     touch();
     ok = !error;
   }

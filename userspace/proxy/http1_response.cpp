@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "http/framing.h"
 #include "http/rewrite.h"
-#include "net/relay.h"
 #include "proxy/http1_session.h"
 #include "proxy/refusal.h"
 
@@ -15,8 +14,6 @@ using boost::system::error_code;
 namespace {
 /// Interim responses passed on for one request; each prolongs the wait for the final one.
 constexpr unsigned kInterimHeads = 64;
-/// Moved without waiting before the worker's other connections get their turn.
-constexpr std::size_t kTurnBytes = 1u << 20;
 }  // namespace
 
 net::Task<> Http1Session::respond() {
@@ -118,7 +115,7 @@ net::Task<> Http1Session::forward_response() {
   const bool dechunk = http::needs_dechunking(request, framing);
   const bool keep = http::client_persists(request) && request_sent_ && !context().draining() &&
                     framing.kind != http::BodyKind::until_close && !dechunk;
-  const bool persists = http::upstream_persists(head, framing);
+  const bool persists = http::upstream_persists(request, head, framing);
   response_head_.clear();
   http::append_response_head(head, {.client_minor = request.minor, .keep_alive = keep, .dechunk = dechunk},
                              response_head_);
@@ -169,7 +166,7 @@ net::Task<bool> Http1Session::stream_body(http::BodyReader& body, bool dechunk) 
   std::size_t turn = 0;
   while (!body.complete()) {
     error_code error;
-    if (turn >= kTurnBytes) {
+    if (turn >= net::kTurnBytes) {
       turn = 0;
       co_await context().loop.yield();
     }
@@ -282,21 +279,7 @@ net::Task<> Http1Session::tunnel() {
   after_ = After::closed;
   set_waits({.idle = service().service().settings.http_idle_timeout});
   on_endpoints_changed();
-  const net::Pump there{client(), *upstream_, in(), this, [](void* self, std::size_t bytes) {
-                          auto& session = *static_cast<Http1Session*>(self);
-                          session.touch();
-                          observe::bump(session.slot().bytes_sent, bytes);
-                          session.record_.bytes_received += bytes;
-                        },
-                        &context().pipes};
-  const net::Pump back{*upstream_, client(), upstream_in_, this, [](void* self, std::size_t bytes) {
-                         auto& session = *static_cast<Http1Session*>(self);
-                         session.touch();
-                         observe::bump(session.slot().bytes_received, bytes);
-                         session.record_.bytes_sent += bytes;
-                       },
-                       &context().pipes};
-  const error_code error = co_await net::relay(there, back);
+  const error_code error = co_await relay(*upstream_, upstream_in_);
   tunnelling_ = false;
   if (!error) co_return;
   note_relay_end(error);

@@ -58,7 +58,7 @@ bool Http1Session::set_answer_aside(const http::Framing& framing) {
       request_sent_ && replayable_ && http::is_idempotent(request_parser_.head().method) && now() < limit_;
   if (!repeatable) return false;
   const http::ResponseHead& head = response_parser_.head();
-  const bool persists = http::upstream_persists(head, framing);
+  const bool persists = http::upstream_persists(request_parser_.head(), head, framing);
   if (head.status == 408 && reused_ && !persists) {
     // Its idle timeout met our request: the endpoint had not read it.
     ended_ = Ended::failed;
@@ -67,11 +67,13 @@ bool Http1Session::set_answer_aside(const http::Framing& framing) {
   }
   const bool may_go_on = retries_ < service().settings().retries && service().set.has_another(tried_, target_.id);
   if (head.status != 503 || passing_on_ || !may_go_on) return false;
+  http::BodyReader body(framing);
+  const http::BodyStep step = body.read(upstream_in_.view().substr(head.length));
+  if (step.outcome == http::Outcome::bad) return false;  // nothing to pass on later
+  const std::size_t length = head.length + step.consumed;
   report_failed_answer();
   ended_ = Ended::failed;
   failure_ = upstream::Failure::unavailable;
-  http::BodyReader body(framing);
-  const std::size_t length = head.length + body.read(upstream_in_.view().substr(head.length)).consumed;
   const bool reusable =
       persists && upstream_in_.view().size() == length && !context().draining() && service().set.may_reuse(target_.id);
   held_ = std::make_unique<HeldAnswer>(context().buffers);

@@ -20,10 +20,11 @@ namespace {
 constexpr auto kDrainedRequest = 1s;
 /// With descriptors scarce, how long a new client may be silent before it makes room for another.
 constexpr auto kFirstRequest = 1s;
-constexpr auto kAnswerTime = 5s;               ///< for the proxy's own answer to be taken
-constexpr auto kLingerTime = 2s;               ///< for the client to read the last answer and close
-constexpr std::size_t kLingerTurn = 1u << 20;  ///< read before the worker's other connections get their turn
+constexpr auto kAnswerTime = 5s;  ///< for the proxy's own answer to be taken
+constexpr auto kLingerTime = 2s;  ///< for the client to read the last answer and close
 constexpr std::size_t kKeptReplayBytes = 1024;
+/// Served to one client before the worker's others get their turn.
+constexpr unsigned kTurnRequests = 64;
 }  // namespace
 
 Http1Session::Http1Session(Downstream& downstream)
@@ -34,7 +35,12 @@ Http1Session::Http1Session(Downstream& downstream)
       upstream_in_(downstream.context.buffers) {}
 
 net::Task<> Http1Session::run() {
-  for (;;) {
+  for (unsigned turn = 0;; ++turn) {
+    // Requests that the proxy answers itself may come and go without a wait.
+    if (turn == kTurnRequests) {
+      turn = 0;
+      co_await context().loop.yield();
+    }
     const ReadHead read = co_await read_head();
     if (read == ReadHead::end) co_return;
     After after;
@@ -103,7 +109,7 @@ void Http1Session::note_bad_head() {
   if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
   if (verdict_.status == 414) return note_exceeded(slot(), observe::Bound::header_bytes);
   if (verdict_.status != 431) return;
-  const bool too_long = in().view().size() > context().settings.limits.header_bytes;
+  const bool too_long = in().view().size() >= context().settings.limits.header_bytes;
   note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);
 }
 
@@ -130,8 +136,15 @@ void Http1Session::begin_request() {
   body_ = http::BodyReader();
 }
 
+/// A client outlives its service where that is deleted and made again.
+void Http1Session::follow_service() {
+  if (!service().left) return;
+  if (auto again = context().service(service().service().id)) down_.service = std::move(again);
+}
+
 net::Task<Http1Session::After> Http1Session::serve_request() {
   begin_request();
+  follow_service();
   const http::RequestHead& head = request_parser_.head();
   service().set.retry_budget().on_request();
   if (head.method == http::Method::connect) {
@@ -202,7 +215,8 @@ net::Task<Http1Session::After> Http1Session::answer(std::uint16_t status, std::s
   client().resume();  // the wait that was ended, if so, was for another
   set_waits({.limit = now() + kAnswerTime});
   const http::RequestHead& head = request_parser_.head();
-  close = close || !body_.complete() || context().draining() || !http::client_persists(head);
+  // A client of a service that left finds its way anew.
+  close = close || service().left || !body_.complete() || context().draining() || !http::client_persists(head);
   status_ = status;
   response_head_.clear();
   http::append_answer({.status = status,
@@ -233,7 +247,7 @@ net::Task<> Http1Session::linger() {
     if (read.error == boost::asio::error::would_block) read = co_await client().read_some(room);
     if (read.error) co_return;
     turn += read.bytes;
-    if (turn >= kLingerTurn) {
+    if (turn >= net::kTurnBytes) {
       turn = 0;
       co_await context().loop.yield();
     }

@@ -55,11 +55,12 @@ class Http1Session final : public Session {
   net::Task<> linger();
   void note_bad_head();
   void begin_request();
+  void follow_service();
   void count_request();
   void finish_request();
   std::string service_text() const;
 
-  // access_records.cpp
+  // http1_notes.cpp
   void log_request();
   void keep_head();
   void note_timeout();

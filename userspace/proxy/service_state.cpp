@@ -51,6 +51,7 @@ void ServiceState::update(std::shared_ptr<const Service> service, std::shared_pt
 }
 
 void ServiceState::leave() {
+  left = true;
   auto empty = std::make_shared<Service>(service());
   empty->endpoints.clear();
   auto usage = upstream::follow_endpoints(*usage_, service(), *empty);

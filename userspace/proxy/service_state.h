@@ -94,6 +94,7 @@ class ServiceState {
   upstream::UpstreamSet set;
   ConnectionQueue waiting;
   bool changed = false;  ///< while a snapshot is applied
+  bool left = false;     ///< no snapshot has it any longer: one that comes back is another ServiceState
 
  private:
   friend class Lease;

@@ -4,6 +4,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include "net/relay.h"
 #include "net/socket_options.h"
 
 namespace causeway::proxy {
@@ -58,6 +59,25 @@ void Session::on_tick() {
   }
   waits_ = {};
   interrupt(reason);
+}
+
+net::Task<boost::system::error_code> Session::relay(net::Connection& upstream, net::Buffer& from_upstream) {
+  const net::Pump there{client(), upstream, in(), this, [](void* self, std::size_t bytes) {
+                          auto& session = *static_cast<Session*>(self);
+                          session.touch();
+                          observe::bump(session.slot().bytes_sent, bytes);
+                          session.record_.bytes_received += bytes;
+                        },
+                        &context().pipes};
+  const net::Pump back{upstream, client(), from_upstream, this, [](void* self, std::size_t bytes) {
+                         auto& session = *static_cast<Session*>(self);
+                         session.touch();
+                         observe::bump(session.slot().bytes_received, bytes);
+                         session.record_.bytes_sent += bytes;
+                       },
+                       &context().pipes};
+  const boost::system::error_code error = co_await net::relay(there, back);
+  co_return error;
 }
 
 }  // namespace causeway::proxy

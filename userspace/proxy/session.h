@@ -43,7 +43,7 @@ struct Downstream : DownstreamHook {
   ClientId client_id;
   std::string alias_name;
   std::optional<SocketAddress> peer;  ///< the client's address, known where it is logged
-  Session* session = nullptr;  ///< the one that has it in hand; none while its protocol is found out
+  Session* session = nullptr;         ///< the one that has it in hand; none while its protocol is found out
 };
 
 /// Ends when run() of the derived class returns. Not thread-safe.
@@ -87,7 +87,11 @@ class Session {
   const Waits& waits() const { return waits_; }
   SteadyTime idle_since() const { return idle_since_; }
 
-  // The access log (access_records.cpp). What decides how it ends is noted where it is decided.
+  /// Bytes of both sides, counted, until both have ended: the first error that either met. What the caller read already
+  /// goes first: in() to `upstream`, `from_upstream` to the client.
+  net::Task<boost::system::error_code> relay(net::Connection& upstream, net::Buffer& from_upstream);
+
+  // The access log (session_notes.cpp). What decides how it ends is noted where it is decided.
   /// Whether what the service is asked is logged now.
   bool logged() const { return is_logged(service().service()); }
   /// `reason` lives until the record is written; the first one stands.

@@ -4,8 +4,8 @@
 
 #include <boost/asio/error.hpp>
 
+#include "base/log.h"
 #include "net/join.h"
-#include "net/relay.h"
 #include "upstream/retry.h"
 
 namespace causeway::proxy {
@@ -13,6 +13,16 @@ namespace causeway::proxy {
 using boost::system::error_code;
 
 TcpSession::TcpSession(Downstream& downstream) : Session(downstream), started_(now()) {}
+
+TcpSession::~TcpSession() {
+  if (!logged() || handed_over_) return;
+  try {
+    record_.protocol = "TCP";
+    write_record(started_);
+  } catch (const std::exception& failure) {
+    log::error("a line of the access log is lost: {}", failure.what());
+  }
+}
 
 /// HTTP/2 and gRPC are HTTP, though they are relayed.
 std::chrono::milliseconds TcpSession::idle_timeout() const {
@@ -25,6 +35,12 @@ void TcpSession::count_refusal(const Choice& choice, bool first) {
   if (choice.kind == Choice::Kind::full) return count_overflow(slot(), choice.limit);
   if (!first) return;  // the endpoints that were tried are counted
   observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
+}
+
+bool TcpSession::unconnected(upstream::Failure failure) {
+  if (record_.retries > 0) record_.flags.set(observe::Flag::retries_exhausted);
+  note_unconnected(failure);
+  return false;
 }
 
 net::Task<bool> TcpSession::connect() {
@@ -114,21 +130,7 @@ net::Task<> TcpSession::run() {
   set_waits({.idle = idle_timeout()});
   on_endpoints_changed();  // the endpoint may have left while the connect waited
   net::Buffer back_buffer(context().buffers);
-  const net::Pump there{client(), *upstream_, in(), this, [](void* self, std::size_t bytes) {
-                          auto& session = *static_cast<TcpSession*>(self);
-                          session.touch();
-                          observe::bump(session.slot().bytes_sent, bytes);
-                          session.record_.bytes_received += bytes;
-                        },
-                        &context().pipes};
-  const net::Pump back{*upstream_, client(), back_buffer, this, [](void* self, std::size_t bytes) {
-                         auto& session = *static_cast<TcpSession*>(self);
-                         session.touch();
-                         observe::bump(session.slot().bytes_received, bytes);
-                         session.record_.bytes_sent += bytes;
-                       },
-                       &context().pipes};
-  const error_code error = co_await net::relay(there, back);
+  const error_code error = co_await relay(*upstream_, back_buffer);
   if (!error) co_return;
   note_relay_end(error);
   // What broke on one side breaks on the other: neither may take it for a regular end.

@@ -31,7 +31,7 @@ Worker::Worker(std::size_t index, const feed::ProxySettings& settings, observe::
   for (Fd& listener : listeners) {
     acceptors_.push_back(
         std::make_unique<net::Acceptor>(loop_, std::move(listener), [this](Fd socket) { accept(std::move(socket)); }));
-    acceptors_.back()->when_exhausted([this] { return relieve(); },
+    acceptors_.back()->when_exhausted([this] { return context_.relieve(); },
                                       [this](Fd socket) { turn_away(context_, std::move(socket)); });
   }
 }
@@ -122,18 +122,6 @@ void Worker::sweep() {
   context_.sweep();
   if (is_first_) look_at_process();
   sweep_timer_.expires_after(kSweepInterval);
-}
-
-net::Acceptor::Relief Worker::relieve() {
-  switch (context_.relieve()) {
-    case Context::Relief::freed:
-      return net::Acceptor::Relief::freed;
-    case Context::Relief::soon:
-      return net::Acceptor::Relief::soon;
-    case Context::Relief::none:
-      break;
-  }
-  return net::Acceptor::Relief::none;
 }
 
 /// What concerns all workers: one of them does it.

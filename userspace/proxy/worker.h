@@ -43,7 +43,6 @@ class Worker {
  private:
   void run();
   void accept(Fd socket);
-  net::Acceptor::Relief relieve();
   void look_at_process();
   void sweep();
   void look_at_drain();

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,15 @@ TEST_F(AgentLock, SecondAgentIsRefusedWithThePidOfTheFirst) {
   const auto holder = agent_lock_holder(path_);
   ASSERT_TRUE(holder.has_value() && holder->has_value());
   EXPECT_EQ((*holder)->pid, ::getpid());
+}
+
+TEST_F(AgentLock, NobodyElseCanOpenIt) {
+  std::filesystem::create_directories(std::filesystem::path(path_).parent_path());
+  ::close(::open(path_.c_str(), O_CREAT | O_WRONLY, 0644));  // an earlier version's
+  const auto lock = take_agent_lock(path_);
+  ASSERT_TRUE(lock.has_value()) << lock.error().message();
+  EXPECT_EQ(std::filesystem::status(path_).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
 TEST_F(AgentLock, CleanEndRemovesTheFileAndTheNextOneTakesItsOwn) {

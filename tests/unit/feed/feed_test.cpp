@@ -1,5 +1,6 @@
 #include "feed/feed.h"
 
+#include <array>
 #include <thread>
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 
 #include "base/random.h"
 #include "feed/codec.h"
-#include "feed/descriptors.h"
+#include "base/descriptors.h"
 #include "feed/frame.h"
 #include "feed/handover.h"
 #include "support.h"
@@ -122,7 +123,7 @@ TEST(HandoverTest, IsRefusedWhenDescriptorsAreMissing) {
   std::string frame;
   ASSERT_TRUE(append_frame(frame, encode_handover({}, handover(2)), 1000));
   const auto file = memory_file();
-  ASSERT_TRUE(send_with_descriptors(ours.get(), frame, {file.get()}));
+  ASSERT_TRUE(send_with_descriptors(ours.get(), frame, std::array{file.get()}));
   EXPECT_FALSE(Receiver::receive_handover(theirs.get(), 1s));
 }
 

@@ -26,6 +26,8 @@ ResponseHead response(const std::string& text) {
 }
 
 const std::string kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const std::string kGetWithBody = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
+const std::string kPost = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
 const std::string kHead = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 const std::string kUpgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
@@ -73,12 +75,14 @@ TEST(ResponseFraming, Table) {
       {kGet, "1.1 103 x\r\nContent-Length: 7\r\n", {BodyKind::none, 0}, false},
       {kUpgrade, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", {BodyKind::tunnel, 0}, false},
       {kUpgrade, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, true},
+      {kGetWithBody, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, false},
+      {kPost, "1.1 200 x\r\nContent-Length: 7\r\n", {BodyKind::length, 7}, true},
   };
   for (const ResponseCase& c : table) {
     const ResponseHead head = response("HTTP/" + c.status_and_fields + "\r\n");
     const Framing framing = response_framing(request(c.request), head);
     EXPECT_EQ(framing, c.framing) << c.status_and_fields;
-    EXPECT_EQ(upstream_persists(head, framing), c.persists) << c.status_and_fields;
+    EXPECT_EQ(upstream_persists(request(c.request), head, framing), c.persists) << c.status_and_fields;
   }
 }
 
@@ -105,6 +109,8 @@ TEST(ResponseFraming, UpgradeNobodyAskedFor) {
       {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n", true},
       {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n", true},
       {websocket, "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", true},
+      {"Connection: upgrade\r\nUpgrade: a\r\n", "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: a,a,a,a,a,a,a,a\r\n", false},
+      {"Connection: upgrade\r\nUpgrade: a\r\n", "1.1 101 x\r\nConnection: upgrade\r\nUpgrade: a,a,a,a,a,a,a,a,a\r\n", true},
   };
   for (const UpgradeCase& c : table) {
     const std::string asked = "GET / HTTP/1.1\r\nHost: a\r\n" + c.offer + "\r\n";

@@ -120,6 +120,20 @@ TEST(SettingsTable, EveryRowIsSound) {
   }
 }
 
+TEST(SettingsTable, WhatAnErrorShowsOfATextIsCutBetweenCharacters) {
+  const Setting& any = settings_table().front();
+  for (std::size_t length = 50; length < 70; ++length) {
+    std::string text(length, 'x');
+    for (int i = 0; i < 10; ++i) text += "\u00e9";
+    const auto refused = parse_setting(any, text);
+    ASSERT_FALSE(refused);
+    for (const std::string& message : {refused.error().message(), unknown_setting(text)}) {
+      EXPECT_EQ(message.find("\xc3\xe2"), std::string::npos) << "half a character before the ellipsis";
+      EXPECT_NE(message.find("…"), std::string::npos);
+    }
+  }
+}
+
 TEST(SettingsTable, ThePageIsWhatTheTableMakes) {
   std::ifstream file(CAUSEWAY_SOURCE_DIR "/docs/settings.md");
   std::stringstream page;

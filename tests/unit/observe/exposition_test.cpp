@@ -213,6 +213,8 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   out.add(Metric::interception_effective, {}, 1);
   out.add(Metric::proxy_up, {}, 1);
   out.add(Metric::proxy_restarts_total, {}, 1);
+  out.add(Metric::proxy_open_fds, {}, 30);
+  out.add(Metric::proxy_max_fds, {}, 1024);
   out.add(Metric::build_info, {{"version", "0"}}, 1);
   const auto text = out.text();
   EXPECT_EQ(count(text, "# TYPE "), metrics_table().size()) << "a metric of the table is not covered here";

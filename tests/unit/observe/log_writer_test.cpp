@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "observe/access_log.h"
@@ -310,6 +311,30 @@ TEST_F(LogWriterTest, ASlowWriterGetsFullBlocks) {
   EXPECT_TRUE(ring.front().empty());
   ring.flush();
   EXPECT_EQ(ring.front().size(), 9'900u);
+}
+
+TEST_F(LogWriterTest, AnOutputComesThroughThoughNoDescriptorIsFree) {
+  make();
+  writer_->start();
+  const auto path = new_path();
+  const Fd log = open_log(path);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{std::min<rlim_t>(before.rlim_cur, 256), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<Fd> all;
+  for (Fd fd(::dup(log.get())); fd; fd = Fd(::dup(log.get()))) all.push_back(std::move(fd));
+  give(log);
+  writer_->wake();
+  struct stat status {};
+  const bool written = soon([&] {
+    write("/a");
+    logs_[0]->tick();
+    return ::stat(path.c_str(), &status) == 0 && status.st_size > 0;
+  });
+  all.clear();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(written);
 }
 
 }  // namespace

@@ -330,6 +330,31 @@ TEST_F(ProxyTest, FinishesARequestWhoseEndpointLeaves) {
   EXPECT_EQ(client.read_message()->status, 503);
 }
 
+TEST_F(ProxyTest, AClientOfAServiceThatLeftIsToldToConnectAnew) {
+  Server server(Server::echo_name("a"));
+  publish({server.address()});
+  auto client = dial();
+  ASSERT_TRUE(client.send(get()));
+  ASSERT_EQ(client.read_message()->status, 200);
+  withdraw();
+  ASSERT_TRUE(client.send(get()));
+  const auto refused = client.read_message();
+  EXPECT_EQ(refused->status, 503);
+  EXPECT_EQ(refused->field("connection"), "close");
+}
+
+TEST_F(ProxyTest, AClientOutlivesAServiceThatLeavesAndComesBack) {
+  Server server(Server::echo_name("a"));
+  publish({server.address()});
+  auto client = dial();
+  ASSERT_TRUE(client.send(get()));
+  ASSERT_EQ(client.read_message()->status, 200);
+  withdraw();
+  publish({server.address()});
+  ASSERT_TRUE(client.send(get()));
+  EXPECT_EQ(client.read_message()->status, 200);
+}
+
 TEST_F(ProxyTest, GetsNeverFailWhileEndpointsComeAndGo) {
   std::vector<std::unique_ptr<Server>> servers;
   for (int i = 0; i < 4; ++i) servers.push_back(std::make_unique<Server>(Server::echo_name("x")));

@@ -97,7 +97,6 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   }
   std::sort(service->endpoints.begin(), service->endpoints.end(), [](auto& a, auto& b) { return a.id < b.id; });
   auto snapshot = std::make_shared<Snapshot>();
-  snapshot->revision = Revision(++revision_);
   snapshot->services[ServiceId(1)] = service;
   snapshot->clients[ClientId(7)] = "web";
   Alias alias;
@@ -106,7 +105,15 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   alias.port = 80;
   alias.service = ServiceId(1);
   snapshot->aliases.push_back(alias);
+  apply(std::move(snapshot));
+}
 
+void ProxyTest::withdraw() {
+  apply(std::make_shared<Snapshot>());
+}
+
+void ProxyTest::apply(std::shared_ptr<Snapshot> snapshot) {
+  snapshot->revision = Revision(++revision_);
   std::promise<Revision> applied;
   boost::asio::post(io_, [&] { proxy_->publish(snapshot, [&](Revision r) { applied.set_value(r); }); });
   ASSERT_EQ(applied.get_future().get(), snapshot->revision);

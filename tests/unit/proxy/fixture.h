@@ -68,6 +68,9 @@ class ProxyTest : public ::testing::Test {
   void publish(const std::vector<SocketAddress>& endpoints) { publish(endpoints, setup_); }
   void publish(const std::vector<std::pair<SocketAddress, Health>>& endpoints, const Setup& setup);
 
+  /// The service leaves: a snapshot without any.
+  void withdraw();
+
   void start(unsigned workers = 1);
   Peer dial(int receive_buffer = 0) { return Peer::dial(address_, receive_buffer); }
   /// One request on a connection of its own.
@@ -94,6 +97,8 @@ class ProxyTest : public ::testing::Test {
   boost::asio::io_context io_{1};
 
  private:
+  void apply(std::shared_ptr<Snapshot> snapshot);
+
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::thread main_;
   observe::Slab slab_;

@@ -278,5 +278,19 @@ TEST_F(ProxyTest, SpreadsOverSeveralWorkers) {
   EXPECT_TRUE(eventually([&] { return totals().requests[2] == 40 && totals().active == 0; }));
 }
 
+TEST_F(ProxyTest, AConnectionThatCarriedAGetWithABodyIsNotUsedAgain) {
+  Server server([](Peer& peer) {
+    while (peer.read_message()) peer.send(response("ok"));
+  });
+  publish({server.address()});
+  auto client = dial();
+  const std::string with_body = "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi";
+  for (const std::string& request : {with_body, with_body, get(), get()}) {
+    ASSERT_TRUE(client.send(request));
+    ASSERT_EQ(client.read_message()->status, 200);
+  }
+  EXPECT_EQ(server.connections(), 3);
+}
+
 }  // namespace
 }  // namespace causeway::proxy::test

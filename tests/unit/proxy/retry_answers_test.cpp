@@ -74,6 +74,16 @@ TEST_F(RetryAnswersTest, WithoutAnotherEndpointItIsPassedOnAtOnce) {
   EXPECT_EQ(one.connections(), 1);
 }
 
+TEST_F(RetryAnswersTest, A503WithABrokenBodyIsNotKept) {
+  Server bad(always("HTTP/1.1 503 Service Unavailable\r\ntransfer-encoding: chunked\r\n\r\nbusy\r\n"));
+  publish({bad.address(), refusing_address()});
+  for (int i = 0; i < 2; ++i) {
+    const auto reply = ask();
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(reply->status, 502);
+  }
+}
+
 TEST_F(RetryAnswersTest, WhatMayHaveBeenDoneIsNotRepeated) {
   Server one(always(kUnavailable)), two(always(kUnavailable));
   publish({one.address(), two.address()});

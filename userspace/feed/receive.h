@@ -1,22 +1,14 @@
 #pragma once
-// Descriptors over a Unix stream socket (SCM_RIGHTS, unix(7)).
+// The hand-over as it comes: one frame with descriptors.
 #include <chrono>
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
 
 namespace causeway::feed {
-
-/// The kernel's SCM_MAX_FD: more cannot go with one message.
-inline constexpr std::size_t kMaxDescriptors = 253;
-
-/// Sends `bytes` (not empty, small enough for the socket's buffer) with `fds` attached to their first byte. Does not
-/// block: a full socket is an Error.
-Result<void> send_with_descriptors(int socket, std::string_view bytes, const std::vector<int>& fds);
 
 struct Received {
   std::string message;
