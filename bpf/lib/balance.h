@@ -4,8 +4,6 @@
 
 #include "causeway/abi/common.h"
 
-#define CW_PURE static inline __attribute__((always_inline))
-
 /* Uniform for a uniform `random` (Lemire's multiplication: no division, a bias below count / 2^32). */
 CW_PURE __u32 cw_balance_random(__u32 random, __u32 count) {
   return (__u32)(((__u64)random * count) >> 32);

@@ -2,10 +2,10 @@
  * localhost to the task's address; everything else is left alone. */
 #pragma once
 
+#include "choice.h"
 #include "counters.h"
 #include "liveness.h"
 #include "scope.h"
-#include "services.h"
 #include "storage.h"
 
 #define DNS_PORT bpf_htons(53)
@@ -69,8 +69,8 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
                                                   const struct client* client) {
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
-  struct cw_endpoint to = {};
-  if (!pick_endpoint(service_id, version == IP_V4, &to) || !reaches(ctx, version, &to.address)) {
+  struct choice to = {};
+  if (!pick_endpoint(service_id, version == IP_V4, &to) || !reaches(ctx, version, &to.endpoint.address)) {
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return refuse();
   }
@@ -78,8 +78,9 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
   if (!connection) return refuse();
   connection->phase = CHOSEN;
   connection->counters = key;
-  connection->endpoint_id = to.endpoint_id;
-  ctx_set_address(ctx, version, &to.address);
+  connection->endpoint_id = to.endpoint.endpoint_id;
+  connection->on_trial = to.on_trial;
+  ctx_set_address(ctx, version, &to.endpoint.address);
   return PROCEED;
 }
 

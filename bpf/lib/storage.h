@@ -15,7 +15,7 @@ struct connection {
   __u32 phase;                     /* enum phase */
   struct cw_counters_key counters; /* where it is counted, while it is watched */
   __u32 endpoint_id;
-  __u32 pad;
+  __u32 on_trial; /* it tries an endpoint that was left out */
 };
 
 struct {

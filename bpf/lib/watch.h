@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counters.h"
+#include "outlier.h"
 #include "services.h"
 #include "storage.h"
 
@@ -41,6 +42,7 @@ static __always_inline void watch_established(struct connection* connection) {
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
   count(&counters->opened, 1);
+  report_connected(connection, counters);
   count_connect_time(counters, (bpf_ktime_get_ns() - connection->origin.dialled_ns) / NS_PER_US);
 }
 
@@ -60,6 +62,10 @@ static __always_inline __u32 why_ended(int error, __u64 flags) {
   if (error == ETIMEDOUT) return CW_FAILED_TIMEOUT;
   if (error == ECONNRESET && !(flags & SOCK_DEAD_BIT)) return CW_FAILED_RESET;
   return CW_FAILED_REASONS;
+}
+
+static __always_inline int is_the_endpoints(__u32 reason) {
+  return reason == CW_FAILED_REFUSED || reason == CW_FAILED_RESET || reason == CW_FAILED_TIMEOUT;
 }
 
 static __always_inline int sent_fin(__u32 state) {
@@ -89,9 +95,20 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct connect
   if (!counters) return;
   struct tcp_sock* tcp = ops_kernel_sock(ctx);
   const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
-  if (phase == CONNECTING) return count_failure(counters, why_not_connected(ctx, error));
+  if (phase == CONNECTING) {
+    const __u32 reason = why_not_connected(ctx, error);
+    count_failure(counters, reason);
+    if (is_the_endpoints(reason)) return report_failure(connection, counters, CW_RUN_CONNECT);
+    return report_abandoned(connection);
+  }
   const __u64 flags = BPF_CORE_READ((struct sock*)tcp, __sk_common.skc_flags);
   count(&counters->closed, 1);
   count_bytes(ctx, counters, tcp, flags);
-  count_failure(counters, why_ended(error, flags));
+  const __u32 reason = why_ended(error, flags);
+  count_failure(counters, reason);
+  if (is_the_endpoints(reason) && ctx->bytes_received == 0) {
+    report_failure(connection, counters, CW_RUN_RESET);
+  } else {
+    report_answered(connection);
+  }
 }

@@ -103,6 +103,7 @@ std::string AdminService::State::metrics() {
   if (seen.snapshot) {
     observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot, seen.clients);
     observe::expose_endpoints(out, *seen.snapshot);
+    observe::expose_ejected(out, *seen.snapshot, [this](EndpointId endpoint) { return parts.plane->is_ejected(endpoint); });
     out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - seen.compiled).count());
   }
   observe::expose_access_log(out, *parts.slab);

@@ -434,9 +434,9 @@ void Explanation::endpoints(const Service& service) {
       kernel ? "the connection is refused at once (ECONNREFUSED)" : "HTTP is answered with 503, TCP is closed";
   if (used > 0) {
     step("endpoints", true,
-         fmt::format("{} of {} take connections, {}", used, service.endpoints.size(),
-                     kernel ? chosen_by(service.settings.balance)
-                            : "in turn; one that keeps failing is left out for a while by the proxy"));
+         fmt::format("{} of {} take connections, {}; one that keeps failing is left out for a while by {}", used,
+                     service.endpoints.size(), kernel ? chosen_by(service.settings.balance) : "in turn",
+                     kernel ? "the kernel" : "the proxy"));
   } else if (service.endpoints.empty()) {
     step("endpoints", false,
          fmt::format("none is registered: {}. Start a task with causeway run, or register an instance", without));

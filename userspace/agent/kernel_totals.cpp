@@ -26,6 +26,8 @@ observe::Totals totals_of(const cw_counters& counted) {
   totals.connections_opened = counted.opened;
   // Read one after another while connections end: for a moment more may seem closed than opened.
   totals.connections_active = counted.opened - std::min(counted.opened, counted.closed);
+  totals.ejections = counted.ejections;
+  totals.ejection_returns = counted.ejection_returns;
   totals.bytes_sent = counted.bytes_sent;
   totals.bytes_received = counted.bytes_received;
   return totals;

@@ -70,6 +70,13 @@ cw_service service_entry(const Service& service, const ServiceRows& rows, std::u
   entry.v4_count = rows.v4_count;
   entry.kernel_path = takes_kernel_path(service.settings);
   entry.balance = static_cast<std::uint8_t>(service.settings.balance);
+  const ServiceSettings& settings = service.settings;
+  const auto milliseconds = [](std::chrono::milliseconds time) { return static_cast<std::uint32_t>(time.count()); };
+  entry.ejection_failures = settings.ejection ? static_cast<std::uint8_t>(settings.ejection_failures) : 0;
+  entry.ejection_percent = static_cast<std::uint8_t>(settings.ejection_percent);
+  entry.ejection_window_ms = milliseconds(settings.ejection_window);
+  entry.ejection_time_ms = milliseconds(settings.ejection_time);
+  entry.ejection_max_time_ms = milliseconds(settings.ejection_max_time);
   return entry;
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/canary.h"
 #include "kernel/cgroup.h"
 #include "kernel/encode.h"
+#include "kernel/entries.h"
 #include "kernel/object.h"
 #include "kernel/pins.h"
 #include "kernel/probe.h"
@@ -209,9 +210,15 @@ std::vector<PathCounters> Plane::path_counters() const {
   if (!keys) return all;
   for (const cw_counters_key& key : *keys) {
     const auto sum = map.sum(key);
-    if (sum && *sum) all.push_back({ServiceId(key.service_id), ClientId(key.client_id), **sum});
+    if (sum && *sum && !KeyBytes<cw_counters>{}(**sum, {}))
+      all.push_back({ServiceId(key.service_id), ClientId(key.client_id), **sum});
   }
   return all;
+}
+
+bool Plane::is_ejected(EndpointId endpoint) const {
+  const auto state = state_->object.maps.endpoint_states.get(endpoint.value);
+  return state && *state && (*state)->out != 0;
 }
 
 int Plane::heartbeat_fd() const {

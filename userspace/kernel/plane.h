@@ -66,7 +66,7 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), interception_effective() and heartbeat(): any.
+/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat(): any.
 class Plane final : public SnapshotSink {
  public:
   static Result<std::unique_ptr<Plane>> start(const PlaneOptions& options);
@@ -84,7 +84,10 @@ class Plane final : public SnapshotSink {
   /// Who sent a DNS query from this source address (cgroup_skb/egress published it), if it was captured.
   std::optional<UdpPeer> udp_peer(const SocketAddress& source) const;
 
+  /// Of those for which anything was counted.
   std::vector<PathCounters> path_counters() const;
+  /// Whether the kernel path leaves the endpoint out.
+  bool is_ejected(EndpointId endpoint) const;
 
   int heartbeat_fd() const;         ///< BPF_F_MMAPABLE array of one cw_heartbeat, for the proxy
   cw_heartbeat* heartbeat() const;  ///< this process's mapping

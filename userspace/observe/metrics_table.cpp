@@ -45,7 +45,7 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
     {Metric::limit_reached, Kind::gauge, "causeway_limit_reached", "namespace, discovery_name, path, limit",
      "1 while as many are in use as the limit allows."},
     {Metric::endpoints_ejected, Kind::gauge, "causeway_endpoints_ejected", kPath,
-     "Endpoints that are left out now, counted once for each worker of the proxy that leaves them out."},
+     "Endpoints that are left out now; on the proxy's path counted once for each of its workers that leaves them out."},
     {Metric::endpoints, Kind::gauge, "causeway_endpoints", "namespace, discovery_name, health", "Endpoints by their health."},
     {Metric::dns_queries_total, Kind::counter, "causeway_dns_queries_total", "result", "DNS queries by what became of them."},
     {Metric::snapshot_revision, Kind::gauge, "causeway_snapshot_revision", "sink", "The revision that a part of the data path acts on."},

@@ -56,7 +56,8 @@ void expose_connections(Exposition& out, const PairNames& names, std::string_vie
   out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets, t.connect_sum_us);
   const std::pair<Metric, std::uint64_t> plain[] = {
       {Metric::connections_opened_total, t.connections_opened}, {Metric::connections_active, t.connections_active},
-      {Metric::bytes_sent_total, t.bytes_sent},                 {Metric::bytes_received_total, t.bytes_received}};
+      {Metric::bytes_sent_total, t.bytes_sent},                 {Metric::bytes_received_total, t.bytes_received},
+      {Metric::ejections_total, t.ejections},                   {Metric::ejection_returns_total, t.ejection_returns}};
   for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
 }
 
@@ -75,9 +76,7 @@ void expose_requests(Exposition& out, const PairNames& names, const Totals& t) {
     if (refused != 0) out.add(Metric::overflows_total, {ns, dn, client, path, {"reason", kOverflowReasons[i]}}, static_cast<double>(refused));
   }
   out.add_histogram(Metric::request_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.request_buckets, t.request_sum_us);
-  const std::pair<Metric, std::uint64_t> plain[] = {
-      {Metric::retries_total, t.retries}, {Metric::ejections_total, t.ejections}, {Metric::ejection_returns_total, t.ejection_returns}};
-  for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
+  out.add(Metric::retries_total, {ns, dn, client, path}, static_cast<double>(t.retries));
 }
 
 constexpr PairNames kOtherNames{"other", "other", "other"};
@@ -188,6 +187,17 @@ void expose_totals(Exposition& out, const PathTotals& totals, const Snapshot& sn
     expose_connections(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, "kernel", t);
   }
   if (kernel.other) expose_connections(out, kOtherNames, "kernel", *kernel.other);
+}
+
+void expose_ejected(Exposition& out, const Snapshot& snapshot, const std::function<bool(EndpointId)>& is_ejected) {
+  for (const auto& [_, service] : snapshot.services) {
+    if (!takes_kernel_path(service->settings)) continue;
+    std::uint64_t ejected = 0;
+    for (const auto& endpoint : service->endpoints) ejected += is_ejected(endpoint.id) ? 1 : 0;
+    out.add(Metric::endpoints_ejected,
+            {{"namespace", service->namespace_name}, {"discovery_name", service->discovery_name}, {"path", "kernel"}},
+            static_cast<double>(ejected));
+  }
 }
 
 void expose_access_log(Exposition& out, const Slab& slab) {

@@ -34,7 +34,9 @@ struct cw_counters {
   __u64 failed[CW_FAILED_REASONS];
   __u64 bytes_sent; /* to endpoints, and acknowledged; counted when the connection ends, as the next */
   __u64 bytes_received;
+  __u64 ejections;
+  __u64 ejection_returns;
   __u64 connect_buckets[CW_DURATION_BUCKETS];
   __u64 connect_sum_us;
 };
-CW_ASSERT_SIZE(cw_counters, 216);
+CW_ASSERT_SIZE(cw_counters, 232);

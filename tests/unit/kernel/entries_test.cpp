@@ -112,6 +112,18 @@ TEST(ServiceEntry, TellsPathAndBalance) {
   EXPECT_EQ(service_entry(service, service_rows(service), 1).balance, CW_BALANCE_RANDOM);
 }
 
+TEST(ServiceEntry, TellsWhenAnEndpointIsLeftOut) {
+  Service service;
+  cw_service entry = service_entry(service, service_rows(service), 1);
+  EXPECT_EQ(entry.ejection_failures, 5);
+  EXPECT_EQ(entry.ejection_percent, 50);
+  EXPECT_EQ(entry.ejection_window_ms, 30'000u);
+  EXPECT_EQ(entry.ejection_time_ms, 30'000u);
+  EXPECT_EQ(entry.ejection_max_time_ms, 300'000u);
+  service.settings.ejection = false;
+  EXPECT_EQ(service_entry(service, service_rows(service), 1).ejection_failures, 0);
+}
+
 TEST(ServiceRows, NoneWithoutEndpoints) {
   const ServiceRows rows = service_rows(Service{});
   EXPECT_TRUE(rows.slots.empty());
