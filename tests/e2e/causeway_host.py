@@ -21,7 +21,7 @@ LOAD = TOP / "tests/e2e/support/load.py"
 
 API = ("127.0.0.1", 7070)
 ADMIN = "http://127.0.0.1:7071"
-READY_SECONDS = 10
+READY_SECONDS = 30
 
 
 class Host:
@@ -270,9 +270,16 @@ class Host:
         return []
 
     def wait_healthy(self, discovery_name, count, namespace="myapp.local"):
-        return wait_until(lambda: (found := self.instances(discovery_name, namespace)) and len(found) == count and found, 15,
-                          lambda: f"{count} healthy instances of {discovery_name}, there are "
-                                  f"{self.instances(discovery_name, namespace, 'ALL')}\n{self.log_tail()}")
+        """Until the API tells of so many, and the data path acts on it."""
+        found = wait_until(lambda: (found := self.instances(discovery_name, namespace)) and len(found) == count and found, 15,
+                           lambda: f"{count} healthy instances of {discovery_name}, there are "
+                                   f"{self.instances(discovery_name, namespace, 'ALL')}\n{self.log_tail()}")
+        self.wait_applied()
+        return found
+
+    def wait_applied(self):
+        """Until every part of the data path acts on what the API tells by now."""
+        wait_until(lambda: all(s["current"] for s in self.causeway_json("status")["sinks"]), 10, "all sinks are current")
 
     def get(self, url, *arguments, timeout=10):
         """curl as a process of the host that belongs to no task; its text."""

@@ -46,6 +46,8 @@ class Stuck:
 
 
 class BackPressure(FaultTest):
+    settings = {"defaults": {**FaultTest.settings["defaults"], "per_request_timeout": "off"}}
+
     def test_client_that_stops_reading(self):
         for name, request in REQUESTS.items():
             with self.subTest(name):

@@ -33,7 +33,11 @@ class Churn(FaultTest):
             # Two healthy ones stay at any time: with none, a request would have nowhere to go.
             wait_until(lambda: len(self.host.instances("user-service")) >= 3, 20, "the new task is healthy")
             way = chance.choice(sorted(ways))
-            ways[way](nginx.tasks[chance.randrange(len(nginx.tasks))])
+            task = nginx.tasks[chance.randrange(len(nginx.tasks))]
+            identity = nginx.identity(task)
+            ways[way](task)
+            wait_until(lambda: identity not in {i["InstanceId"] for i in self.host.instances("user-service")}, 20,
+                       f"the task that was {way} is no longer healthy")
             ends[way] += 1
             nginx.start()
             used.append(self.used())
@@ -44,8 +48,11 @@ class Churn(FaultTest):
         self.assertEqual((counts["2xx"], counts["failed"], counts["errored"]), (KEPT, 0, 0), counts)
         self.assertEqual((fresh_counts["failures"], fresh_counts["ok"]), ([], FRESH))
         self.assertGreater(min(ends.values()), 0, ends)
-        self.assertEqual(self.host.metric("causeway_requests_total", discovery_name="user-service", code="2xx"), REQUESTS)
+        wait_until(lambda: self.answered() == REQUESTS, 10, lambda: f"all requests are counted, there are {self.answered()}")
         self.assert_flat(used)
+
+    def answered(self):
+        return self.host.metric("causeway_requests_total", discovery_name="user-service", code="2xx")
 
     def used(self):
         """(KiB, descriptors) of the proxy and of the agent."""

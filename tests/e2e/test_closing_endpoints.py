@@ -2,7 +2,7 @@
 sent and is not idempotent is sent twice."""
 import threading
 
-from support.faults import OK, Answer, FaultTest, get, read_request, reset
+from support.faults import OK, Answer, FaultTest, end_sending, get, read_request, reset
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nonce"
 
@@ -50,7 +50,7 @@ class ClosingEndpoints(FaultTest):
         def behave(connection):
             if read_request(connection)[0] is not None:
                 connection.sendall(OK)  # nothing says that it will not stay
-                connection.close()
+                end_sending(connection)
                 closed.set()
 
         self.service("before", [self.server(behave)], protocol="http")

@@ -25,21 +25,22 @@ class Crash(HostPerTest):
             task.wait()
         counts = self.host.finish_load(load)
         self.assertEqual((counts["ok"], counts["failures"]), (6000, []))
-        self.assertEqual(len(self.host.instances("user-service")), 1)
+        self.host.wait_healthy("user-service", 1)
 
     def test_proxy_is_back_at_once(self):
         before = self.host.proxy_pid()
         counted = self.host.metric("causeway_requests_total")
         self.host.get("http://user-svc/health")
+        usual = max(self.seconds_to_be_served() for _ in range(3))
         times = []
         for _ in range(3):
             start = time.monotonic()
             os.kill(self.host.proxy_pid(), signal.SIGKILL)
             self.wait_served()
             times.append(time.monotonic() - start)
-        # Aimed at: 100 ms, of which this process's own start is a good part. What is tested is that nothing waits for a
-        # timer: the next look at the proxy's process or heartbeat would be a second away.
-        self.assertLess(min(times), 1, times)
+        # Aimed at: 100 ms, and the client's own start. What is tested is that nothing waits for a timer: the next look at
+        # the proxy's process or heartbeat would be a second away.
+        self.assertLess(min(times), usual + 1, times)
         self.assertNotEqual(self.host.proxy_pid(), before)
         self.assertGreaterEqual(self.host.metric("causeway_requests_total"), counted + 1)  # counters outlive it
 
@@ -49,6 +50,11 @@ class Crash(HostPerTest):
         wait_until(lambda: (pids := self.host.proxy_pids()) and hung not in pids, 15, "another proxy runs")
         self.wait_served()
         self.assertIn("has not beaten", self.host.log_tail())
+
+    def seconds_to_be_served(self):
+        start = time.monotonic()
+        self.wait_served()
+        return time.monotonic() - start
 
     def wait_served(self):
         """Until a GET through the proxy's own port is taken: one process start less than curl by name."""

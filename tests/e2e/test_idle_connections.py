@@ -4,7 +4,7 @@ import selectors
 import socket
 import threading
 
-from support.faults import FaultTest, get
+from support.faults import FaultTest, get, read_exactly
 from support.nginx import Nginx
 from support.sandbox import wait_until
 
@@ -15,7 +15,9 @@ PER_CONNECTION = 10
 
 
 class ManyConnections(FaultTest):
-    """The ends of all connections are in this process."""
+    """The ends of all connections are in this process, which is one workload."""
+
+    settings = {"limits": {"connections_per_workload": 2 * HTTP_COUNT}}
 
     @classmethod
     def describe(cls):
@@ -34,7 +36,7 @@ class ManyConnections(FaultTest):
 
     def say(self, client, text):
         client.sendall(text)
-        self.assertEqual(client.recv(len(text), socket.MSG_WAITALL), text)
+        self.assertEqual(read_exactly(client, len(text)), text)
 
 
 # A proxy of its own for each: what one of them took, the heap keeps.
@@ -80,7 +82,7 @@ class IdleTcp(ManyConnections):
         for client in clients:
             client.sendall(b"\0relayed")
         for client in clients:
-            self.assertEqual(client.recv(8, socket.MSG_WAITALL), b"\0relayed")
+            self.assertEqual(read_exactly(client, 8), b"\0relayed")
         used = self.per_connection(before, TCP_COUNT)
         print(f"\n{used:.1f} KiB an idle TCP connection")
         self.assertLess(used, PER_CONNECTION)

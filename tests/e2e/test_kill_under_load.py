@@ -24,6 +24,8 @@ server.serve_forever()
 
 
 class KillUnderLoad(FaultTest):
+    settings = {"defaults": {"connect_timeout": "30s", "per_request_timeout": "30s"}}
+
     def test_http(self):
         self.host.connected_service("killed", dns_name="killed")
         nginx = Nginx(self.host, "killed")
@@ -40,7 +42,7 @@ class KillUnderLoad(FaultTest):
         counts, fresh_counts = kept.finish(), self.host.finish_load(fresh)
         self.assertEqual((counts["2xx"], counts["failed"], counts["errored"]), (REQUESTS, 0, 0), counts)
         self.assertEqual((fresh_counts["failures"], fresh_counts["ok"]), ([], REQUESTS // 30))
-        self.assertLess(counts["longest_ms"], 1000)
+        self.assertLess(counts["longest_ms"], 10_000, "none waits for a timeout")
 
     def test_tcp(self):
         self.host.connected_service("killed-tcp", dns_name="killed-tcp")

@@ -103,10 +103,6 @@ class Settings(FaultTest):
         wait_until(lambda: self.host.metric(gauge, discovery_name=name, **labels) == value, 10,
                    lambda: f"{gauge} of {name} is {value}, not {self.host.metric(gauge, discovery_name=name, **labels)}")
 
-    def wait_applied(self):
-        """Until every part of the data path acts on what was set."""
-        wait_until(lambda: all(s["current"] for s in self.host.causeway_json("status")["sinks"]), 10, "all sinks are current")
-
     def test_limits_of_the_configuration_act_and_those_set_later(self):
         let, holding = self.hold("held")
         self.assertEqual(self.host.metric("causeway_limit_reached", discovery_name="held", limit="max_connections"), 1)
@@ -116,7 +112,7 @@ class Settings(FaultTest):
         self.assertEqual(self.host.metric("causeway_overflows_total", discovery_name="held", reason="pending_requests"), 1)
 
         self.set("held", "max_pending_requests=1")
-        self.wait_applied()
+        self.host.wait_applied()
         waiting = self.connect("held", port=80)
         waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         self.wait_gauge("held", "causeway_requests_pending", 1)
@@ -130,7 +126,7 @@ class Settings(FaultTest):
     def test_a_timeout_acts_without_a_restart(self):
         let, holding = self.hold("timed")
         self.set("timed", "per_request_timeout=200ms")
-        self.wait_applied()
+        self.host.wait_applied()
         late = get(self.connect("timed", port=80))
         self.assertEqual(late.status, 504)
         let.set()

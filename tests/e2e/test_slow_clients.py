@@ -38,7 +38,7 @@ class Dripping:
 
 
 class SlowClients(FaultTest):
-    settings = {"limits": {"header_seconds": HEAD_SECONDS}}
+    settings = {"limits": {"header_seconds": HEAD_SECONDS}, "defaults": {"per_request_timeout": "off"}}
 
     def test_a_byte_a_second_beside_a_quick_one(self):
         self.service("slow", [self.server(self.ok)], protocol="http")

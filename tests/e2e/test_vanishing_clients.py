@@ -3,7 +3,8 @@ whole one."""
 import socket
 import threading
 
-from support.faults import OK, FaultTest, get, read_request, receive_all, reset
+from support.faults import OK, FaultTest, get, read_exactly, read_request, receive_all, reset
+from support.sandbox import wait_until
 
 CHUNKED = (b"POST /thing?a=b HTTP/1.1\r\nHost: vanish\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n"
            b"5\r\nhello\r\n7;a=\"b\"\r\n, world\r\n0\r\nx: y\r\n\r\n")
@@ -57,6 +58,7 @@ class VanishingClients(FaultTest):
                 self.wait_no_connection(name)
                 for client in clients:
                     client.close()
+            wait_until(lambda: received.open == 0, 20, "the endpoint has read what it gets")
             self.assertTrue(received.messages)
             for got in received.messages:
                 self.assertFalse(self.is_whole(got), got)
@@ -88,7 +90,7 @@ class VanishingClients(FaultTest):
             for client in clients:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             for cut, client in enumerate(clients, 1):
-                client.recv(cut, socket.MSG_WAITALL)
+                self.assertEqual(len(read_exactly(client, cut)), cut)
                 end(client)
             for _ in clients:
                 self.assertTrue(ended.acquire(timeout=20), "the endpoint is told that nobody reads on")

@@ -16,10 +16,10 @@ constexpr std::string_view kAccountAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFG
 
 /// A field that is a whole number.
 template <std::uint32_t feed::ProxyLimits::*kMember>
-Kind number(std::uint64_t min, std::uint64_t max) {
+Kind number(std::uint64_t min, std::uint64_t max, bool or_zero = false) {
   return integer(
       min, max, [](Config& c, std::uint64_t v) { c.limits.*kMember = static_cast<std::uint32_t>(v); },
-      [](Config& c) -> std::uint64_t { return c.limits.*kMember; });
+      [](Config& c) -> std::uint64_t { return c.limits.*kMember; }, or_zero);
 }
 
 /// A time that is given in whole seconds.
@@ -116,8 +116,8 @@ std::vector<ConfigKey> make_keys() {
       "Connections of clients that the proxy takes in all.");
   add("limits", "connections_per_workload", number<&ProxyLimits::connections_per_workload>(0, 4'000'000),
       "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three quarters "
-      "of what the proxy takes in all.");
-  add("limits", "descriptors", number<&ProxyLimits::descriptors>(0, 4'000'000),
+      "of connections, or of half of the descriptors where those are fewer.");
+  add("limits", "descriptors", number<&ProxyLimits::descriptors>(64, 4'000'000, true),
       "File descriptors that the proxy may use. An eighth is kept for connections to endpoints. 0, or more than the "
       "hard limit of open files: that limit.");
 

@@ -3,12 +3,13 @@
 #include <fmt/core.h>
 #include <sys/socket.h>
 
+#include "base/shown.h"
+
 namespace causeway::agent {
 
 std::string describe(const toml::node& value) {
   if (const auto* text = value.as_string()) {
-    const std::string& s = text->get();
-    return fmt::format("the string \"{}\"", s.size() > 60 ? s.substr(0, 60) + "…" : s);
+    return fmt::format("the string \"{}\"", shown(text->get()));
   }
   if (const auto* number = value.as_integer()) return fmt::format("the integer {}", number->get());
   if (const auto* real = value.as_floating_point()) return fmt::format("the number {}", real->get());
@@ -120,14 +121,14 @@ Kind boolean(Field<bool> field) {
 }
 
 Kind integer(std::uint64_t min, std::uint64_t max, std::function<void(Config&, std::uint64_t)> put,
-             std::function<std::uint64_t(Config&)> get) {
+             std::function<std::uint64_t(Config&)> get, bool or_zero) {
   Kind kind;
-  kind.expects = fmt::format("an integer from {} to {}", min, max);
+  kind.expects = fmt::format("{}an integer from {} to {}", or_zero ? "0, or " : "", min, max);
   kind.set = [=, what = kind.expects](const toml::node& value, Config& config) -> Problem {
     const auto* number = value.as_integer();
     if (number == nullptr || number->get() < 0) return wrong(what, value);
     const auto wanted = static_cast<std::uint64_t>(number->get());
-    if (wanted < min || wanted > max) return wrong(what, value);
+    if ((wanted < min || wanted > max) && !(or_zero && wanted == 0)) return wrong(what, value);
     put(config, wanted);
     return std::nullopt;
   };

@@ -23,7 +23,7 @@ Kind word(Field<std::string> field, std::string expects, std::string_view alphab
           std::size_t max_length);
 Kind boolean(Field<bool> field);
 Kind integer(std::uint64_t min, std::uint64_t max, std::function<void(Config&, std::uint64_t)> put,
-             std::function<std::uint64_t(Config&)> get);
+             std::function<std::uint64_t(Config&)> get, bool or_zero = false);
 Kind address(Field<SocketAddress> field, int family);  ///< AF_INET, AF_INET6, AF_UNSPEC
 Kind resolvers(Field<std::vector<SocketAddress>> field);
 Kind prefix(Field<IpPrefix> field, int family, unsigned min_length, unsigned max_length);

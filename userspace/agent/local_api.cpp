@@ -10,6 +10,7 @@
 #include "agent/local_api_views.h"
 #include "agent/settings_view.h"
 #include "base/nearest.h"
+#include "base/shown.h"
 #include "control/service_settings.h"
 
 namespace causeway::agent {
@@ -112,14 +113,14 @@ class LocalApi {
     if (path == "/v1/env") return answer(200, env_view(s_.config, s_.credentials));
     if (path == "/v1/explain") return explain_dial(request, *snapshot);
     if (path == "/v1/settings") return show_settings(request.query("service"));
-    return refuse(404, fmt::format("there is no {}; see docs/local-api.md", path.substr(0, 128)));
+    return refuse(404, fmt::format("there is no {}; see docs/local-api.md", shown(path, 128)));
   }
 
   Response show_settings(const std::string& scope) const {
     const control::State& state = s_.controller.state();
     const auto* service = control::find_scoped_service(state, scope);
     if (service == nullptr)
-      return refuse(404, fmt::format("{}: {}", scope.substr(0, 200), control::no_such_service(state, scope)));
+      return refuse(404, fmt::format("{}: {}", shown(scope, 200), control::no_such_service(state, scope)));
     return answer(200, settings_view(state, s_.controller.settings(), *service));
   }
 

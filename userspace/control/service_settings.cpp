@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/nearest.h"
+#include "base/shown.h"
 #include "control/ecs_find.h"
 #include "control/ecs_registry.h"
 
@@ -94,7 +95,7 @@ const ServiceRecord* find_scoped_service(const State& state, std::string_view sc
 
 Result<void> change_settings(Call& call, std::string_view scope, const std::map<std::string, std::string>& put,
                              const std::vector<std::string>& remove) {
-  const auto refused = [&](std::string_view cause) { return make_error("set", scope.substr(0, 200), cause); };
+  const auto refused = [&](std::string_view cause) { return make_error("set", shown(scope, 200), cause); };
   const auto* service = find_scoped_service(call.state, scope);
   if (service == nullptr) return refused(no_such_service(call.state, scope));
   auto changed = *service;
@@ -144,7 +145,7 @@ std::string misfit_attributes(const std::map<std::string, std::string>& attribut
     if (!name.starts_with(kSettingAttribute)) continue;
     const auto key = std::string_view(name).substr(kSettingAttribute.size());
     const Setting* known = find_setting(key);
-    if (known == nullptr) return fmt::format("Attribute {}: {}", name.substr(0, 80), unknown_setting(key));
+    if (known == nullptr) return fmt::format("Attribute {}: {}", shown(name, 80), unknown_setting(key));
     if (const auto value = parse_setting(*known, text); !value)
       return fmt::format("Attribute {}: {}", name, value.error().cause);
   }

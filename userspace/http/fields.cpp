@@ -139,6 +139,9 @@ std::string_view parse_line(std::string_view line, Field& field) {
   field.value = trim(line.substr(colon + 1));
   if (!is_field_value(field.value)) return "a field's value has a control character";
   field.id = identify(field.name);
+  const bool frames = field.id == FieldId::content_length || field.id == FieldId::transfer_encoding;
+  // White space there may be (RFC 9110, 5.5), but some servers know blanks alone.
+  if (frames && line.find('\t', colon) != std::string_view::npos) return "a framing field has a tab";
   field.named_by_connection = false;
   return {};
 }

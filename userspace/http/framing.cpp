@@ -68,9 +68,14 @@ bool client_persists(const RequestHead& head) {
   return wants_persistence(head);
 }
 
+/// RFC 9110, 9.3.1 to 9.3.8: the methods whose content means nothing, so that some servers do not look for any.
+bool may_leave_body_unread(Method method) {
+  return method == Method::get || method == Method::head || method == Method::del || method == Method::options ||
+         method == Method::trace;
+}
+
 bool upstream_persists(const RequestHead& request, const ResponseHead& head, const Framing& framing) {
-  const bool reads = request.method == Method::get || request.method == Method::head;
-  if (reads && request_framing(request).kind != BodyKind::none) return false;
+  if (may_leave_body_unread(request.method) && request_framing(request).kind != BodyKind::none) return false;
   if (framing.kind == BodyKind::until_close || framing.kind == BodyKind::tunnel) return false;
   // RFC 9110, 8.6 and RFC 9112, 6.1: no framing in a 1xx or 204 response. A server that sends it may send a body, too.
   const bool framed = head.chunked || head.content_length.value_or(0) > 0;

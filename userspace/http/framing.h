@@ -36,8 +36,8 @@ bool is_interim(const ResponseHead& head);
 /// Whether the client wants to send another request on this connection.
 bool client_persists(const RequestHead& head);
 
-/// Whether the upstream connection may be pooled once the body is complete: not after a GET or HEAD with a body, which a
-/// server may leave unread and take for its next request (RFC 9110, 9.3.1). The caller also checks that no byte came
+/// Whether the upstream connection may be pooled once the body is complete: not after a GET, HEAD, DELETE, OPTIONS or
+/// TRACE with a body, which a server may leave unread and take for its next request (RFC 9110, 9.3.1). The caller also checks that no byte came
 /// beyond the message and that the request was sent whole (a server may answer early): else it is closed.
 bool upstream_persists(const RequestHead& request, const ResponseHead& head, const Framing& framing);
 

@@ -14,6 +14,9 @@ struct HeadLimits {
   std::size_t max_fields = 128;
 };
 
+/// The reason of a Verdict that is no matter of bytes.
+inline constexpr std::string_view kTooManyFields = "the head has too many fields";
+
 enum class Outcome : std::uint8_t { need_more, complete, bad };
 
 struct Verdict {

@@ -147,14 +147,15 @@ void append_response_head(const ResponseHead& head, const ResponseRewrite& rewri
 
   const bool upgrade = carries_upgrade(head);
   const bool unframed = must_not_frame(head);
-  if (!head.hop_by_hop && !unframed && !rewrite.dechunk) {
+  const bool chunked = !unframed && !rewrite.dechunk && rewrite.client_minor > 0;  // an answer to HEAD has no body to say it
+  if (!head.hop_by_hop && !unframed && (chunked || !head.chunked)) {
     out.append(head.field_block);
   } else {
     append_kept(
         head,
         [&](const Field& field) {
           if (field.id == FieldId::upgrade && upgrade) return true;
-          if (field.id == FieldId::transfer_encoding) return !unframed && !rewrite.dechunk;
+          if (field.id == FieldId::transfer_encoding) return chunked;
           if (field.id == FieldId::content_length) return !unframed;
           if (field.id == FieldId::trailer && rewrite.dechunk) return false;
           return !is_hop_by_hop(field);

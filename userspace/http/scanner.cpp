@@ -20,7 +20,7 @@ Verdict HeadScanner::scan(std::string_view buffer) {
     const bool first_line = line_start_ == 0;
     scanned_ = line_start_ = lf + 1;
     if (!empty_line) {
-      if (++lines_ > limits_.max_fields + 1) return bad("the head has too many fields", 431);
+      if (++lines_ > limits_.max_fields + 1) return bad(kTooManyFields, 431);
     } else if (lines_ > 0) {
       return {Outcome::complete, 0, {}};
     } else if (!first_line) {

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "base/nearest.h"
+#include "base/shown.h"
 
 namespace causeway {
 namespace {
@@ -174,15 +175,6 @@ std::optional<std::uint64_t> read_value(const Setting& setting, std::string_view
       std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == number->rest; });
   if (unit == std::end(kUnits) || number->value > kYear / unit->milliseconds) return std::nullopt;
   return number->value * unit->milliseconds;
-}
-
-/// Of a stranger's text, as much as an error shows; cut between characters, where it is UTF-8.
-std::string shown(std::string_view text) {
-  constexpr std::size_t kShown = 60;
-  if (text.size() <= kShown) return std::string(text);
-  std::size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "…";
 }
 
 }  // namespace

@@ -60,36 +60,52 @@ net::Task<> run_http1(Downstream& down) {
 
 net::Task<> run_tcp(Downstream& down) {
   TcpSession session(down);
-  const bool connected = co_await session.connect();
-  if (!connected) {
+  const auto connected = co_await session.connect();
+  if (connected != TcpSession::Connected::yes) {
+    if (connected == TcpSession::Connected::full) session.refuse_full();
     down.client.reset();
     co_return;
   }
   co_await session.run();
 }
 
-/// The client was silent: a protocol in which the server speaks first, or an HTTP client that connects ahead of its
-/// request. Whoever speaks first decides.
-net::Task<> run_silent(Downstream& down) {
-  {
-    TcpSession session(down);
-    const bool connected = co_await session.connect();
-    if (!connected) {
-      down.client.reset();
-      co_return;
-    }
-    const auto speaker = co_await session.first_to_speak();
-    if (speaker == TcpSession::Speaker::nobody) co_return;
-    auto protocol = Protocol::tcp;
-    if (speaker == TcpSession::Speaker::client) protocol = co_await recognise(down, kDetectTime);
-    if (protocol == Protocol::gone) co_return;
-    if (protocol != Protocol::http1) {
-      co_await session.run();
-      co_return;
-    }
-    session.give_to_pool();
+/// At a limit of the service a request can wait for its turn, anything else is refused: the client is given the time that
+/// a connect may take to show that it speaks HTTP.
+net::Task<bool> turns_out_http(Downstream& down, TcpSession& session) {
+  const auto protocol = co_await recognise(down, down.service->settings().connect_timeout);
+  if (protocol == Protocol::http1) {
+    session.becomes_http();
+    co_return true;
   }
-  co_await run_http1(down);
+  session.refuse_full();
+  down.client.reset();
+  co_return false;
+}
+
+/// The client was silent: a protocol in which the server speaks first, or an HTTP client that connects ahead of its
+/// request. Whoever speaks first decides. True: HTTP; else the connection has ended.
+net::Task<bool> run_silent(Downstream& down) {
+  TcpSession session(down);
+  const auto connected = co_await session.connect();
+  if (connected == TcpSession::Connected::full) {
+    const bool http = co_await turns_out_http(down, session);
+    co_return http;
+  }
+  if (connected == TcpSession::Connected::no) {
+    down.client.reset();
+    co_return false;
+  }
+  const auto speaker = co_await session.first_to_speak();
+  if (speaker == TcpSession::Speaker::nobody) co_return false;
+  auto protocol = Protocol::tcp;
+  if (speaker == TcpSession::Speaker::client) protocol = co_await recognise(down, kDetectTime);
+  if (protocol == Protocol::gone) co_return false;
+  if (protocol != Protocol::http1) {
+    co_await session.run();
+    co_return false;
+  }
+  session.give_to_pool();
+  co_return true;
 }
 
 net::Task<> run_session(Downstream& down) {
@@ -106,9 +122,10 @@ net::Task<> run_session(Downstream& down) {
       co_return;
   }
   const auto protocol = co_await recognise(down, kDetectSilence);
-  if (protocol == Protocol::http1) co_await run_http1(down);
+  bool http = protocol == Protocol::http1;
   if (protocol == Protocol::tcp) co_await run_tcp(down);
-  if (protocol == Protocol::silent) co_await run_silent(down);
+  if (protocol == Protocol::silent) http = co_await run_silent(down);
+  if (http) co_await run_http1(down);
 }
 
 /// Counts a connection while it lives.

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kReservedShare = 8;
 constexpr std::size_t kMinReserved = 32;
 constexpr std::size_t kMaxReserved = 8192;
+/// A client that is served has its own descriptor and its endpoint's.
+constexpr std::size_t kPerServed = 2;
 /// Of what is kept, the part that refusals may hold.
 constexpr std::size_t kRefusalShare = 4;
 constexpr std::size_t kMaxRefusals = 64;
@@ -43,12 +45,13 @@ void Admission::set_descriptors(std::size_t limit) {
   const std::size_t kept = reserved(limit);
   mark_ = static_cast<int>(limit - kept);
   max_connections_ = std::min<std::size_t>(limits_.connections, limit - kept);
+  max_served_ = std::min<std::size_t>(limits_.connections, (limit - kept) / kPerServed);
   max_refusals_ = std::clamp<std::size_t>(kept / kRefusalShare / workers_, 1, kMaxRefusals);
 }
 
 std::size_t Admission::max_per_workload() const {
   if (limits_.connections_per_workload != 0) return limits_.connections_per_workload;
-  return std::max<std::size_t>(max_connections() * 3 / 4, 1);
+  return std::max<std::size_t>(max_served_.load(std::memory_order_relaxed) * 3 / 4, 1);
 }
 
 Admission::Verdict Admission::enter(ClientId client) {

@@ -71,6 +71,7 @@ class Admission {
   const std::size_t workers_;
   std::atomic<int> mark_{0};
   std::atomic<std::size_t> max_connections_{0};
+  std::atomic<std::size_t> max_served_{0};  ///< all at the same time
   std::atomic<std::size_t> max_refusals_{0};
   std::atomic<std::uint32_t> total_{0};
   std::atomic<std::uint32_t> peak_{0};

@@ -15,6 +15,7 @@ net::Task<Http1Session::Acquired> Http1Session::acquire() {
   reused_ = false;
   sent_ = 0;
   response_begun_ = false;
+  last_response_ = false;
   record_.first_byte.reset();
   Choice choice;
   const bool same = std::exchange(fresh_, false) && state.set.may_reuse(target_.id);

@@ -14,6 +14,8 @@ using boost::system::error_code;
 namespace {
 /// Interim responses passed on for one request; each prolongs the wait for the final one.
 constexpr unsigned kInterimHeads = 64;
+/// Written one by one, their framing taken off, before the worker's other connections get their turn.
+constexpr unsigned kTurnChunks = 64;
 }  // namespace
 
 net::Task<> Http1Session::respond() {
@@ -82,6 +84,7 @@ net::Task<bool> Http1Session::take_response_head() {
     co_return false;
   }
   if (!http::is_interim(head)) co_return true;
+  if (!http::upstream_persists(request, head, http::response_framing(request, head))) last_response_ = true;
   if (++interim_heads_ > kInterimHeads) {
     ended_ = Ended::failed;
     failure_ = upstream::Failure::bad_response;
@@ -115,7 +118,7 @@ net::Task<> Http1Session::forward_response() {
   const bool dechunk = http::needs_dechunking(request, framing);
   const bool keep = http::client_persists(request) && request_sent_ && !context().draining() &&
                     framing.kind != http::BodyKind::until_close && !dechunk;
-  const bool persists = http::upstream_persists(request, head, framing);
+  const bool persists = !last_response_ && http::upstream_persists(request, head, framing);
   response_head_.clear();
   http::append_response_head(head, {.client_minor = request.minor, .keep_alive = keep, .dechunk = dechunk},
                              response_head_);
@@ -136,7 +139,12 @@ net::Task<> Http1Session::forward_response() {
 
 /// What is at hand of the body, behind `head`. False: `ended_` and `after_` say why not.
 net::Task<bool> Http1Session::forward_bytes(std::string_view head, http::BodyReader& body, bool dechunk) {
+  unsigned turn = 0;
   do {
+    if (++turn == kTurnChunks) {
+      turn = 0;
+      co_await context().loop.yield();
+    }
     const auto bytes = upstream_in_.view();
     const http::BodyStep step = dechunk ? body.next(bytes) : body.read(bytes);
     if (step.outcome == http::Outcome::bad) {

@@ -58,7 +58,7 @@ bool Http1Session::set_answer_aside(const http::Framing& framing) {
       request_sent_ && replayable_ && http::is_idempotent(request_parser_.head().method) && now() < limit_;
   if (!repeatable) return false;
   const http::ResponseHead& head = response_parser_.head();
-  const bool persists = http::upstream_persists(request_parser_.head(), head, framing);
+  const bool persists = !last_response_ && http::upstream_persists(request_parser_.head(), head, framing);
   if (head.status == 408 && reused_ && !persists) {
     // Its idle timeout met our request: the endpoint had not read it.
     ended_ = Ended::failed;

@@ -109,8 +109,8 @@ void Http1Session::note_bad_head() {
   if (verdict_.status == 408) return note_exceeded(slot(), observe::Bound::header_time);
   if (verdict_.status == 414) return note_exceeded(slot(), observe::Bound::header_bytes);
   if (verdict_.status != 431) return;
-  const bool too_long = in().view().size() >= context().settings.limits.header_bytes;
-  note_exceeded(slot(), too_long ? observe::Bound::header_bytes : observe::Bound::header_fields);
+  const bool too_many = verdict_.reason == http::kTooManyFields;
+  note_exceeded(slot(), too_many ? observe::Bound::header_fields : observe::Bound::header_bytes);
 }
 
 net::Task<error_code> Http1Session::wait_for_client() {

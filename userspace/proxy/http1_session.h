@@ -158,6 +158,7 @@ class Http1Session final : public Session {
   bool waiting_for_body_ = false;  ///< for the client to send on
   unsigned interim_heads_ = 0;     ///< of this attempt
   bool request_sent_ = false;      ///< the whole request is written
+  bool last_response_ = false;     ///< an interim one says that the connection carries no other request
   bool response_begun_ = false;    ///< a byte of a response came
   bool tunnelling_ = false;
   std::size_t sent_ = 0;  ///< bytes of the request written to the socket

@@ -37,13 +37,18 @@ void TcpSession::count_refusal(const Choice& choice, bool first) {
   observe::bump(slot().connections_failed[static_cast<std::size_t>(observe::FailureReason::no_endpoint)]);
 }
 
-bool TcpSession::unconnected(upstream::Failure failure) {
+TcpSession::Connected TcpSession::unconnected(upstream::Failure failure) {
   if (record_.retries > 0) record_.flags.set(observe::Flag::retries_exhausted);
   note_unconnected(failure);
-  return false;
+  return Connected::no;
 }
 
-net::Task<bool> TcpSession::connect() {
+void TcpSession::refuse_full() {
+  count_overflow(slot(), full_);
+  note(observe::Flag::overflow, "a limit of the service is reached");
+}
+
+net::Task<TcpSession::Connected> TcpSession::connect() {
   ServiceState& state = service();
   std::vector<EndpointId> tried;
   auto failure = upstream::Failure::refused;
@@ -51,15 +56,15 @@ net::Task<bool> TcpSession::connect() {
   Hold retrying;
   for (unsigned retries = 0;; ++retries) {
     Choice choice = state.choose(tried, ServiceState::From::dial, slot());
+    if (choice.kind == Choice::Kind::full && tried.empty()) {
+      full_ = choice.limit;
+      co_return Connected::full;
+    }
     if (choice.kind == Choice::Kind::none || choice.kind == Choice::Kind::full) {
       count_refusal(choice, tried.empty());
       if (!tried.empty()) co_return unconnected(failure);
-      if (choice.kind == Choice::Kind::full) {
-        note(observe::Flag::overflow, "a limit of the service is reached");
-      } else {
-        note(observe::Flag::no_endpoint, "no endpoint that could be asked");
-      }
-      co_return false;
+      note(observe::Flag::no_endpoint, "no endpoint that could be asked");
+      co_return Connected::no;
     }
     if (!tried.empty()) observe::bump(slot().retries);
     record_.retries = retries;
@@ -70,13 +75,13 @@ net::Task<bool> TcpSession::connect() {
     if (dialled.end == DialEnd::connected) {
       state.report_success(target_.id, slot());
       upstream_ = std::move(dialled.connection);
-      if (!client().interrupted()) co_return true;
+      if (!client().interrupted()) co_return Connected::yes;
       note_client_end(client().interrupted());
-      co_return false;
+      co_return Connected::no;
     }
     if (dialled.end == DialEnd::interrupted) note_client_end(client().interrupted());
     if (dialled.end == DialEnd::limited) note(observe::Flag::overflow, kHostLimit);
-    if (dialled.end != DialEnd::failed) co_return false;
+    if (dialled.end != DialEnd::failed) co_return Connected::no;
     failure = dialled.failure;
     const upstream::Attempt attempt{.failure = failure, .retries = retries};
     const auto next = upstream::decide(attempt, state.settings(), state.set.retry_budget());

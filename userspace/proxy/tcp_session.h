@@ -12,9 +12,16 @@ class TcpSession final : public Session {
   explicit TcpSession(Downstream& downstream);
   ~TcpSession() override;
 
-  /// A balanced connect, tried on further endpoints as the settings say. False: none took it, a limit is reached, or the
-  /// client left.
-  net::Task<bool> connect();
+  enum class Connected : std::uint8_t {
+    yes,
+    full,  ///< a limit of the service is reached: refuse_full(), or becomes_http()
+    no,    ///< no endpoint took it, or the client left
+  };
+  /// A balanced connect, tried on further endpoints as the settings say.
+  net::Task<Connected> connect();
+  void refuse_full();
+  /// Nothing was relayed, and another session goes on with the client.
+  void becomes_http() { handed_over_ = true; }
 
   enum class Speaker : std::uint8_t { client, server, nobody };
   /// Waits until one side's bytes (or end) are there; nobody: idle for too long, or broken.
@@ -29,8 +36,8 @@ class TcpSession final : public Session {
   void on_endpoints_changed() override;
 
  private:
-  /// Notes why; false.
-  bool unconnected(upstream::Failure failure);
+  /// Notes why; `no`.
+  Connected unconnected(upstream::Failure failure);
   std::chrono::milliseconds idle_timeout() const;
   void interrupt_upstream(boost::system::error_code reason) override;
 
@@ -39,6 +46,7 @@ class TcpSession final : public Session {
   UpstreamConnection upstream_;
   Target target_;
   SteadyTime started_;
+  observe::Overflow full_ = observe::Overflow::connections;  ///< the limit, where connect() gave `full`
   bool handed_over_ = false;  ///< the client turned out to speak HTTP
 };
 

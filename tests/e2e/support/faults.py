@@ -1,11 +1,13 @@
 """What tests of faults share: endpoints that do as the test says, clients whose every byte it sends, and what the proxy
 holds meanwhile."""
 import contextlib
+import fcntl
 import http.client
 import os
 import re
 import socket
 import struct
+import termios
 import threading
 
 from causeway_host import HostTest
@@ -50,6 +52,20 @@ def receive_all(connection):
     except ConnectionResetError:
         return received, False
     return received, True
+
+
+def read_exactly(connection, count):
+    """So many bytes; fewer where the other side ends before. (MSG_WAITALL does nothing to a socket with a timeout.)"""
+    received = b""
+    while len(received) < count and (more := connection.recv(count - len(received))):
+        received += more
+    return received
+
+
+def end_sending(connection):
+    """Sends FIN, and returns when the other side's kernel has it."""
+    connection.shutdown(socket.SHUT_WR)
+    wait_until(lambda: struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0] == 0, 10, "FIN is acknowledged")
 
 
 class Answer:
@@ -137,8 +153,12 @@ class FaultTest(HostTest):
             request, rest = read_request(connection, rest)
 
     def free_port(self):
-        with self.host.sandbox.inside(), socket.create_server(("127.0.0.1", 0)) as listener:
-            return listener.getsockname()
+        """Nobody listens on it, and nobody else is given it."""
+        with self.host.sandbox.inside():
+            bound = socket.socket()
+        self.addCleanup(bound.close)
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()
 
     # -- clients
 

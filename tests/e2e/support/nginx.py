@@ -54,13 +54,13 @@ class Nginx:
     def stop(self, task):
         """By the API, which drains it first."""
         self.tasks.remove(task)
-        self.host.ecs("StopTask", cluster="production", task=self._id(task))
+        self.host.ecs("StopTask", cluster="production", task=self.identity(task))
 
     def end_all(self):
         for task in list(self.tasks):
             self.kill(task)
 
-    def _id(self, task):
+    def identity(self, task):
         """Of the process's task; one just started is `causeway run` for a moment, and no task yet."""
         return wait_until(lambda: next((t["id"] for t in self.host.causeway_json("tasks")["tasks"] if t["pid"] == task.pid), None),
                           10, f"process {task.pid} is a task")

@@ -17,17 +17,23 @@ class Child {
   /// `body` runs in the child after go(); the child then ends.
   explicit Child(const std::function<void()>& body) {
     int go[2];
-    if (::pipe(go) != 0) ::abort();
+    int ready[2];
+    if (::pipe(go) != 0 || ::pipe(ready) != 0) ::abort();
     pid_ = ::fork();
+    char byte = 0;
     if (pid_ == 0) {
       ::close(go[1]);
       close_as_exec_does();  // the program of a task has nothing of the agent's open, the store's lock least of all
-      char byte = 0;
+      ::close(ready[0]);
+      ::close(ready[1]);
       if (::read(go[0], &byte, 1) == 1) body();
       ::_exit(0);
     }
     ::close(go[0]);
     go_ = go[1];
+    ::close(ready[1]);
+    (void)!::read(ready[0], &byte, 1);  // its end: the child holds nothing any more
+    ::close(ready[0]);
   }
   ~Child() {
     ::close(go_);
@@ -41,6 +47,12 @@ class Child {
 
   pid_t pid() const { return pid_; }
   void go() { (void)!::write(go_, "x", 1); }
+  /// As kill(pid, 0) does not say: a zombie answers that, too.
+  bool lives() {
+    int status = 0;
+    if (!status_ && ::waitpid(pid_, &status, WNOHANG) == pid_) status_ = status;
+    return !status_;
+  }
   /// The wait status; blocks.
   int wait() {
     if (!status_) {

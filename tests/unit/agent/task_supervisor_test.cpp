@@ -9,6 +9,7 @@
 #include "agent/connections.h"
 #include "base/fd.h"
 #include "child.h"
+#include "own_network.h"
 #include "world.h"
 
 namespace causeway::agent {
@@ -192,7 +193,7 @@ TEST_F(TaskSupervisorTest, StopDeregistersThenTerminates) {
   listens({task.address, 3000});
   ASSERT_TRUE(supervisor_->stop_task("production", task.id, "enough").has_value());
   ASSERT_TRUE(run_until(context_, [&] { return endpoints().at(0).health == Health::draining; }));
-  EXPECT_EQ(::kill(child.pid(), 0), 0);
+  EXPECT_TRUE(child.lives());
   ASSERT_TRUE(reached(task.id, "STOPPED"));
   EXPECT_EQ(record(task.id).stopped_reason, "enough");
   EXPECT_EQ(record(task.id).stop_code, "UserInitiated");
@@ -207,6 +208,7 @@ TEST_F(TaskSupervisorTest, DrainWaitsForOpenConnectionsButNotForever) {
   Child child(sleep_for_good);
   const auto task = start(child);
   const SocketAddress at{task.address, 3000};
+  const OwnNetwork network;
   const Fd listener = listen_on(at);
   const Fd connection = dial(at);
   const auto begun = std::chrono::steady_clock::now();
@@ -224,6 +226,7 @@ TEST_F(TaskSupervisorTest, DrainLastsAsLongAsTheServiceSays) {
   Child child(sleep_for_good);
   const auto task = start(child);
   const SocketAddress at{task.address, 3000};
+  const OwnNetwork network;
   const Fd listener = listen_on(at);
   const Fd connection = dial(at);
   const auto begun = std::chrono::steady_clock::now();
@@ -279,7 +282,7 @@ TEST_F(TaskSupervisorTest, NextAgentTakesRunningTasksOverAndEndsTheOthers) {
   world_.reopen();
   ASSERT_EQ(::mkdir((options_.tasks_cgroup + "/stray").c_str(), 0755), 0);
   start_supervisor();
-  EXPECT_EQ(::kill(lives.pid(), 0), 0);
+  EXPECT_TRUE(lives.lives());
   EXPECT_EQ(supervisor_->followed(), 1U);
   EXPECT_EQ(record(kept.id).last_status, "RUNNING");
   EXPECT_EQ(endpoints().at(0).health, Health::starting);  // its listening was looked at anew
@@ -311,7 +314,7 @@ TEST_F(TaskSupervisorTest, ProcessesOfUnknownTasksAreLeftAlone) {
   std::ofstream(stray + "/cgroup.procs") << child.pid();
   options_.recheck = 20ms;
   restart_agent();
-  EXPECT_EQ(::kill(child.pid(), 0), 0);
+  EXPECT_TRUE(child.lives());
   EXPECT_TRUE(cgroup_exists("unknown"));
   ::kill(child.pid(), SIGKILL);
   EXPECT_TRUE(run_until(context_, [&] { return !cgroup_exists("unknown"); }));
@@ -350,33 +353,43 @@ TEST_F(TaskSupervisorTest, StoppedSupervisorTouchesNothing) {
   Child child(sleep_for_good);
   const auto task = start(child);
   supervisor_->stop();
-  EXPECT_EQ(::kill(child.pid(), 0), 0);
+  EXPECT_TRUE(child.lives());
   EXPECT_TRUE(cgroup_exists(task.id));
   EXPECT_EQ(record(task.id).last_status, "RUNNING");
   EXPECT_THAT(supervisor_->start_task({"production", "user-service"}, child.pid()).error().message(),
               HasSubstr("stopping"));
 }
 
+/// What the socket is bound to.
+SocketAddress address_of(const Fd& socket) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size), 0);
+  return *SocketAddress::from(storage);
+}
+
 TEST(OpenConnections, CountsThoseOfTheLocalEndOnly) {
-  const SocketAddress at{*IpAddress::parse("127.254.77.1"), 31999};
-  const Fd listener = listen_on(at);
+  const IpAddress ip = *IpAddress::parse("127.254.77.1");
+  const Fd listener = listen_on({ip, 0});
+  const Fd another = listen_on({ip, 0});
+  const SocketAddress at = address_of(listener);
   EXPECT_EQ(*open_connections(at), 0U);
   Fd first = dial(at);
   const Fd second = dial(at);
   EXPECT_EQ(*open_connections(at), 2U);
-  EXPECT_EQ(*open_connections({at.ip, 31998}), 0U);
+  EXPECT_EQ(*open_connections(address_of(another)), 0U);
   EXPECT_EQ(*open_connections({*IpAddress::parse("127.254.77.2"), at.port}), 0U);
 }
 
 TEST(OpenConnections, SeesServersOnIpv6Sockets) {
-  const SocketAddress at{*IpAddress::parse("127.254.77.3"), 31997};
+  const IpAddress ip = *IpAddress::parse("127.254.77.3");
   const Fd listener(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in6 mapped{};
   mapped.sin6_family = AF_INET6;
-  mapped.sin6_port = htons(at.port);
-  std::copy(at.ip.bytes().begin(), at.ip.bytes().end(), mapped.sin6_addr.s6_addr);
+  std::copy(ip.bytes().begin(), ip.bytes().end(), mapped.sin6_addr.s6_addr);
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&mapped), sizeof mapped), 0);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
+  const SocketAddress at{ip, address_of(listener).port};
   const Fd connection = dial(at);
   EXPECT_EQ(*open_connections(at), 1U);
 }

@@ -264,12 +264,12 @@ TEST(Server, APortThatRefusesEndsInServfailAtOnce) {
   std::optional<StubResolver> gone(std::in_place, echo_a("192.0.2.1"));
   const SocketAddress address = gone->address();
   gone.reset();
-  Running running({});  // 5 s
+  ServerOptions options;
+  options.forward_timeout = 60s;  // dig gives up long before
+  Running running(options);
   running.askers.set(asking(address));
-  const auto start = std::chrono::steady_clock::now();
   EXPECT_THAT(dig(running.address(), "example.com"), HasSubstr("status: SERVFAIL"));
   EXPECT_THAT(dig(running.address(), "example.com +tcp"), HasSubstr("status: SERVFAIL"));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, 4s);
 }
 
 TEST(Server, AskedDirectlyItTriesTheFallbackResolversInTurn) {
@@ -277,7 +277,7 @@ TEST(Server, AskedDirectlyItTriesTheFallbackResolversInTurn) {
   StubResolver silent([](const Packet&, bool) { return std::vector<Packet>{}; });
   StubResolver good(echo_a("192.0.2.3"));
   ServerOptions options;
-  options.forward_timeout = 300ms;
+  options.forward_timeout = 3s;
   options.fallback_resolvers = {gone->address(), silent.address(), good.address()};
   gone.reset();
   Running running(options);
@@ -464,16 +464,18 @@ TEST(Server, AnAddressInUseIsNamed) {
 
 TEST(Server, StopsWithQueriesOutstanding) {
   StubResolver resolver([](const Packet&, bool) { return std::vector<Packet>{}; });
+  ServerOptions options;
+  options.forward_timeout = 60s;
   const auto start = std::chrono::steady_clock::now();
   {
-    Running running({});
+    Running running(options);
     running.askers.set(asking(resolver.address()));
     Client(running.address(), SOCK_DGRAM).send(make_query("example.com", 1));
     Client tcp(running.address(), SOCK_STREAM);
     tcp.send(make_query("example.com", 1));
     while (resolver.asked().empty()) std::this_thread::yield();
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, 4s);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 30s);
 }
 
 }  // namespace

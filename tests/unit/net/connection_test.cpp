@@ -6,6 +6,8 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,16 +44,29 @@ void run(EventLoop& loop, Task<> task) {
   if (failure != nullptr) std::rethrow_exception(failure);
 }
 
-Fd listener(SocketAddress& address) {
+Fd bound(SocketAddress& address) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_storage storage;
   auto length = SocketAddress{IpAddress::v4(0x7f000001), 0}.to(storage);
   EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length), 0);
-  EXPECT_EQ(::listen(fd.get(), 16), 0);
   length = sizeof storage;
   ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length);
   address = *SocketAddress::from(storage);
   return fd;
+}
+
+Fd listener(SocketAddress& address) {
+  Fd fd = bound(address);
+  EXPECT_EQ(::listen(fd.get(), 16), 0);
+  return fd;
+}
+
+/// Connections that a listener may accept.
+unsigned waiting_at(int listening) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  EXPECT_EQ(::getsockopt(listening, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  return info.tcpi_unacked;
 }
 
 TEST(Origin, IsAnErrorForWhatWasNotIntercepted) {
@@ -165,7 +180,7 @@ TEST(ConnectorTest, ConnectsIsRefusedAndTimesOut) {
   SocketAddress open;
   SocketAddress closed;
   const Fd listening = listener(open);
-  (void)listener(closed);
+  const Fd refusing = bound(closed);
   // A full accept queue answers nothing: SYNs are dropped.
   SocketAddress full;
   const Fd stuck = listener(full);
@@ -191,7 +206,9 @@ TEST(AcceptorTest, AcceptsAlsoWhatWaitsWhenItStops) {
   EventLoop loop;
   SocketAddress address;
   std::vector<Fd> accepted;
-  Acceptor acceptor(loop, listener(address), [&](Fd socket) { accepted.push_back(std::move(socket)); });
+  Fd listening = listener(address);
+  const int listening_fd = listening.get();
+  Acceptor acceptor(loop, std::move(listening), [&](Fd socket) { accepted.push_back(std::move(socket)); });
   acceptor.start();
   sockaddr_storage storage;
   const auto length = address.to(storage);
@@ -204,6 +221,8 @@ TEST(AcceptorTest, AcceptsAlsoWhatWaitsWhenItStops) {
   for (int turn = 0; accepted.size() < 5 && turn < 50; ++turn) loop.run_once(100);
   EXPECT_EQ(accepted.size(), 5u);
   for (int i = 0; i < 5; ++i) ASSERT_EQ(dial(), 0);
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (waiting_at(listening_fd) < 5 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   acceptor.stop();
   EXPECT_EQ(accepted.size(), 10u);
   EXPECT_NE(dial(), 0) << "it listens no more";

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,12 @@ std::string read_all(int fd) {
     if (n <= 0) return got;
     got.append(room, static_cast<std::size_t>(n));
   }
+}
+
+/// Waits until this has come: POLLIN for bytes, POLLRDHUP for the end.
+bool has_come(short what, const Connection& connection) {
+  pollfd waiting{connection.fd(), what, 0};
+  return ::poll(&waiting, 1, 10'000) == 1;
 }
 
 std::string patterned(std::size_t bytes) {
@@ -106,6 +113,7 @@ TEST_F(SpliceTest, TellsTheEndsApart) {
   Connection source(loop_, std::move(in));
   Connection sink(loop_, std::move(out));
   write_all(from.get(), "abc");
+  ASSERT_TRUE(has_come(POLLIN, source));
   run([&]() -> Task<> {
     BorrowedPipe pipe(pipes_);
     Splicing splicing{source, sink, 10, this, count};
@@ -113,6 +121,7 @@ TEST_F(SpliceTest, TellsTheEndsApart) {
     EXPECT_EQ(result.end, Splicing::End::source_quiet);
     EXPECT_EQ(result.bytes, 3u);
     from.reset();
+    EXPECT_TRUE(has_come(POLLRDHUP, source));
     const auto error = co_await source.wait_readable();
     EXPECT_FALSE(error);
     result = co_await splicing.run(pipe);
@@ -126,6 +135,7 @@ TEST_F(SpliceTest, APipeWithBytesLeftIsNotUsedAgain) {
   Connection source(loop_, std::move(in));
   Connection sink(loop_, std::move(out));
   write_all(from.get(), "left behind");
+  ASSERT_TRUE(has_come(POLLIN, source));
   sink.interrupt(boost::asio::error::operation_aborted);
   run([&]() -> Task<> {
     BorrowedPipe pipe(pipes_);
@@ -137,6 +147,7 @@ TEST_F(SpliceTest, APipeWithBytesLeftIsNotUsedAgain) {
   sink.resume();
   write_all(from.get(), "next");
   from.reset();
+  ASSERT_TRUE(has_come(POLLRDHUP, source));
   run([&]() -> Task<> {
     const auto error = co_await source.wait_readable();
     EXPECT_FALSE(error);

@@ -1,81 +1,13 @@
-// The access log's lines as they are written by sessions with real sockets: one for each way to end.
-#include <fstream>
-#include <sstream>
-
-#include <boost/json.hpp>
-#include <fcntl.h>
+// The access log's lines of requests as sessions with real sockets write them: one for each way to end.
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "fixture.h"
-#include "observe/log_writer.h"
+#include "access_log_fixture.h"
 
 namespace causeway::proxy::test {
 namespace {
 
-namespace json = boost::json;
 using namespace std::chrono_literals;
-using observe::FailureReason;
-
-template <class T>
-json::value is(const T& value) {
-  return json::value_from(value);
-}
-
-constexpr AccessLogSettings kJson{AccessLogFormat::json, false};
-
-class AccessLogTest : public ProxyTest {
- protected:
-  AccessLogTest() {
-    char name[] = "/tmp/causeway-access-XXXXXX";
-    const Fd file(::mkostemp(name, O_CLOEXEC | O_APPEND));
-    path_ = name;
-    int ends[2] = {-1, -1};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-    const Fd agent(ends[0]);
-    log_control_ = Fd(ends[1]);
-    EXPECT_TRUE(observe::send_log_output(agent.get(), file.get()));
-  }
-  ~AccessLogTest() override { ::unlink(path_.c_str()); }
-
-  /// Ends the proxy, which writes what it has.
-  std::string text() {
-    on_main([this] { proxy_.reset(); });
-    std::stringstream all;
-    all << std::ifstream(path_).rdbuf();
-    return all.str();
-  }
-  std::vector<json::object> lines() {
-    std::vector<json::object> out;
-    std::stringstream all(text());
-    for (std::string line; std::getline(all, line);) out.push_back(json::parse(line).as_object());
-    return out;
-  }
-  /// Of the only line.
-  json::object only_line() {
-    auto all = lines();
-    EXPECT_EQ(all.size(), 1u);
-    return all.empty() ? json::object{{"flags", json::array()}, {"reason", nullptr}, {"status", -1}} : all.front();
-  }
-  void expect_line(int status, const json::array& flags, std::string_view reason) {
-    const auto line = only_line();
-    EXPECT_EQ(line.at("status"), is(status)) << line;
-    EXPECT_EQ(line.at("flags"), is(flags)) << line;
-    const auto* said = line.at("reason").if_string();
-    EXPECT_EQ(said == nullptr ? std::string_view() : std::string_view(*said), reason);
-  }
-  std::uint64_t answered() const {
-    const auto all = totals();
-    return all.requests[0] + all.requests[2] + all.requests[4] + all.requests[5];
-  }
-
-  std::string path_;
-};
-
-void hang(Peer& peer) {
-  peer.read_all();
-}
 
 TEST_F(AccessLogTest, TellsAllOfARequest) {
   Server server(Server::echo_name("one"));
@@ -272,7 +204,7 @@ TEST_F(AccessLogTest, UtWhereTheAnswerStops) {
     peer.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart");
     peer.read_all();
   });
-  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 100ms; }), .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 1s; }), .access_log = kJson});
   EXPECT_FALSE(ask());
   ASSERT_TRUE(eventually([&] { return answered() == 1; }));
   expect_line(200, {"UT"}, "no whole response in time");
@@ -347,7 +279,7 @@ TEST_F(AccessLogTest, DpeWhereTheBodyIsMalformed) {
 
 TEST_F(AccessLogTest, SiWhereTheBodyStops) {
   Server server(hang);
-  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; }), .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 1s; }), .access_log = kJson});
   ASSERT_TRUE(ask("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart"));
   expect_line(408, {"SI"}, "the request's body did not come in time");
 }
@@ -392,7 +324,7 @@ TEST_F(AccessLogTest, OmWhereAClientIsRefused) {
 
 TEST_F(AccessLogTest, SiWhereNothingComesOfTheAnswer) {
   Server server(hang);
-  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; }), .access_log = kJson});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 1s; }), .access_log = kJson});
   ASSERT_TRUE(ask());
   expect_line(504, {"SI"}, "nothing came from the endpoint for too long");
 }
@@ -487,123 +419,6 @@ TEST_F(AccessLogTest, ATunnelIsOneLineAtItsEnd) {
   EXPECT_EQ(line.at("authority"), is("a"));
   EXPECT_EQ(line.at("bytes_received"), is(request.size() + 3000));
   EXPECT_EQ(line.at("bytes_sent"), is(reply->head.size() + 6000));
-}
-
-class TcpAccessLogTest : public AccessLogTest {
- protected:
-  static Setup tcp(std::chrono::milliseconds idle = 0ms) {
-    return {
-        .protocol = AppProtocol::tcp, .settings = with([&](auto& s) { s.idle_timeout = idle; }), .access_log = kJson};
-  }
-  void expect_connection(const json::array& flags, std::string_view reason) {
-    ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
-    const auto line = only_line();
-    EXPECT_EQ(line.at("protocol"), is("TCP"));
-    EXPECT_EQ(line.at("flags"), is(flags)) << line;
-    const auto* said = line.at("reason").if_string();
-    EXPECT_EQ(said == nullptr ? std::string_view() : std::string_view(*said), reason);
-  }
-};
-
-TEST_F(TcpAccessLogTest, AConnectionIsOneLine) {
-  Server server([](Peer& peer) {
-    peer.read_all();
-    peer.send("answer");
-  });
-  publish({server.address()}, tcp());
-  auto client = dial();
-  ASSERT_TRUE(client.send(std::string(200'000, 'x')));
-  client.shutdown_send();
-  EXPECT_EQ(client.read_all(), "answer");
-  ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
-  const auto line = only_line();
-  EXPECT_EQ(line.at("protocol"), is("TCP"));
-  EXPECT_EQ(line.at("method"), is(nullptr));
-  EXPECT_EQ(line.at("status"), is(0));
-  EXPECT_EQ(line.at("flags"), is(json::array()));
-  EXPECT_EQ(line.at("bytes_received"), is(200'000));
-  EXPECT_EQ(line.at("bytes_sent"), is(6));
-  EXPECT_EQ(line.at("upstream"), is(server.address().to_string()));
-  EXPECT_NE(line.at("peer"), is(nullptr));
-}
-
-TEST_F(TcpAccessLogTest, AClientThatTurnsOutToSpeakHttpIsNoConnection) {
-  Server server(Server::echo_name("one"));
-  publish({server.address()}, {.protocol = AppProtocol::detect, .access_log = kJson});
-  auto client = dial();
-  ASSERT_TRUE(eventually([&] { return server.connections() == 1; })) << "dialled for a silent client";
-  ASSERT_TRUE(client.send(get()));
-  ASSERT_TRUE(client.read_message());
-  EXPECT_EQ(only_line().at("protocol"), "HTTP/1.1");
-}
-
-TEST_F(TcpAccessLogTest, UhWithoutEndpoints) {
-  publish(std::vector<SocketAddress>{}, tcp());
-  EXPECT_EQ(dial().read_all(), "");
-  expect_connection({"UH"}, "no endpoint that could be asked");
-}
-
-TEST_F(TcpAccessLogTest, UfWhereAllRefuse) {
-  publish({refusing_address(), refusing_address()}, tcp());
-  EXPECT_EQ(dial().read_all(), "");
-  expect_connection({"UF", "URX"}, "connection refused");
-}
-
-TEST_F(TcpAccessLogTest, OmWhereAClientIsRefused) {
-  settings_.limits.connections = 1;
-  Server server(hang);
-  publish({server.address()}, tcp());
-  auto first = dial();
-  ASSERT_TRUE(first.send("x"));
-  ASSERT_TRUE(eventually([&] { return totals().sent == 1; }));
-  EXPECT_EQ(dial().read_all(), "");
-  first.close();
-  ASSERT_TRUE(eventually([&] { return totals().active == 0; }));
-  const auto all = lines();
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_EQ(all[0].at("flags"), is(json::array{"OM"}));
-  EXPECT_EQ(all[0].at("status"), is(0));
-}
-
-TEST_F(TcpAccessLogTest, UcWhereTheEndpointResets) {
-  Server server([](Peer& peer) {
-    peer.read_exactly(1);
-    peer.reset();
-  });
-  publish({server.address()}, tcp());
-  auto client = dial();
-  ASSERT_TRUE(client.send("x"));
-  EXPECT_EQ(client.read_all(), "");
-  expect_connection({"UC"}, "the endpoint broke the connection");
-}
-
-TEST_F(TcpAccessLogTest, DcWhereTheClientResets) {
-  Server server(hang);
-  publish({server.address()}, tcp());
-  auto client = dial();
-  ASSERT_TRUE(client.send("x"));
-  ASSERT_TRUE(eventually([&] { return totals().sent == 1; }));
-  client.reset();
-  expect_connection({"DC"}, "the client ended the connection");
-}
-
-TEST_F(TcpAccessLogTest, SiWhereNothingIsSent) {
-  Server server(hang);
-  publish({server.address()}, tcp(100ms));
-  EXPECT_EQ(dial().read_all(), "");
-  expect_connection({"SI"}, "nothing was sent for too long");
-}
-
-TEST_F(TcpAccessLogTest, LrWhereTheEndpointLeft) {
-  settings_.drain = 50ms;
-  Server server(hang);
-  publish({server.address()}, tcp());
-  auto client = dial();
-  ASSERT_TRUE(client.send("x"));
-  ASSERT_TRUE(eventually([&] { return totals().sent == 1; }));
-  publish(std::vector<SocketAddress>{}, tcp());
-  EXPECT_EQ(client.read_all(), "");
-  expect_connection({"LR"}, "the endpoint left, and its drain time was over");
 }
 
 }  // namespace

@@ -110,11 +110,11 @@ TEST(AdmissionTest, DescriptorsAreKeptForEndpoints) {
 TEST(AdmissionTest, TheShareFollowsTheDescriptors) {
   Admission admission(bounds(50'000, 0), 20'000, 2);
   EXPECT_EQ(admission.max_connections(), 17'500u);
-  EXPECT_EQ(admission.max_per_workload(), 13'125u);
+  EXPECT_EQ(admission.max_per_workload(), 6'562u);
   admission.set_descriptors(1'000'000);
   EXPECT_EQ(admission.max_per_workload(), 37'500u);
   admission.set_descriptors(64);
-  EXPECT_EQ(admission.max_per_workload(), 24u);
+  EXPECT_EQ(admission.max_per_workload(), 12u);
 }
 
 TEST(MemoryTrimTest, OnceAfterAPeak) {

@@ -74,29 +74,19 @@ TEST_F(ProxyTest, KeepsWhatFollowsABodyForTheNextRequest) {
 }
 
 TEST_F(ProxyTest, HoldsAResponseBackThatIsNotRead) {
-  std::atomic<std::size_t> sent{0};
+  std::promise<std::size_t> sent;
   constexpr std::size_t kBody = 400u << 20;
-  std::atomic<bool> stuck{false};
   Server server([&](Peer& peer) {
     peer.read_message();
     peer.send("HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(kBody) + "\r\n\r\n");
-    const std::string block(65536, 'x');
-    auto last = std::chrono::steady_clock::now();
-    while (sent < kBody && std::chrono::steady_clock::now() - last < 500ms) {
-      if (const auto n = peer.send_some(block); n > 0) {
-        sent += n;
-        last = std::chrono::steady_clock::now();
-      }
-    }
-    stuck = true;
+    sent.set_value(peer.send_until_stuck(kBody));
   });
   publish({server.address()});
   auto client = dial(65536);
   ASSERT_TRUE(client.send(get()));
   ASSERT_FALSE(client.read_until("\r\n\r\n").empty());
-  ASSERT_TRUE(eventually([&] { return stuck.load(); }));
   // What the sockets' buffers hold (tcp_wmem's and tcp_rmem's maximum on both legs), not what was to come.
-  EXPECT_LT(sent.load(), 64u << 20);
+  EXPECT_LT(sent.get_future().get(), 64u << 20);
 }
 
 TEST_F(ProxyTest, HoldsARequestBackThatIsNotRead) {
@@ -109,16 +99,7 @@ TEST_F(ProxyTest, HoldsARequestBackThatIsNotRead) {
   publish({server.address()});
   auto client = dial();
   ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000\r\n\r\n"));
-  const std::string block(65536, 'x');
-  std::size_t sent = 0;
-  auto last = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - last < 500ms && sent < 500u << 20) {
-    if (const auto n = client.send_some(block); n > 0) {
-      sent += n;
-      last = std::chrono::steady_clock::now();
-    }
-  }
-  EXPECT_LT(sent, 64u << 20);
+  EXPECT_LT(client.send_until_stuck(500u << 20), 64u << 20);
   done.set_value();
 }
 
@@ -178,7 +159,7 @@ TEST_F(ProxyTest, RefusesAMalformedChunk) {
 }
 
 TEST_F(ProxyTest, ResetsTheClientWhenAResponseIsCut) {
-  int round = 0;
+  std::atomic<int> round{0};
   const std::vector<std::string> cut = {
       "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this",
       "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -198,7 +179,7 @@ TEST_F(ProxyTest, ResetsTheClientWhenAResponseIsCut) {
 }
 
 TEST_F(ProxyTest, ResetsTheClientWhenAResponseBreaksLater) {
-  bool malformed = false;
+  std::atomic<bool> malformed{false};
   Server server([&](Peer& peer) {
     peer.read_until("\r\n\r\n");
     peer.send(malformed ? "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n"

@@ -54,11 +54,15 @@ TEST_F(DrainTest, ServesWhatWaitsInTheQueue) {
   Server server(Server::echo_name("one"));
   publish({server.address()});
   std::vector<Peer> clients;
+  // The worker waits in the first one's origin lookup: the others stay in the queue.
+  std::unique_lock held(origins_.hold);
   for (int i = 0; i < 20; ++i) {
     clients.push_back(dial());
     ASSERT_TRUE(clients.back().send(get()));
+    ASSERT_TRUE(clients.back().all_acknowledged()) << "it is in the queue";
   }
   drain();
+  held.unlock();
   for (auto& client : clients) {
     const auto reply = client.read_message();
     ASSERT_TRUE(reply);

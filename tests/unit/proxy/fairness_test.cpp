@@ -66,5 +66,24 @@ TEST_F(ProxyTest, AnUploadWithoutEndLeavesTheOthersTheirTurn) {
   EXPECT_EQ(ask()->status, 200);
 }
 
+TEST_F(ProxyTest, ChunksOfOneByteForAnOldClientLeaveTheOthersTheirTurn) {
+  std::string chunks;
+  for (int i = 0; i < 10'000; ++i) chunks += "1\r\nx\r\n";
+  Server tiny([&](Peer& peer) {
+    peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    while (peer.send(chunks)) {
+    }
+  });
+  publish({tiny.address()});
+  auto client = dial();
+  ASSERT_TRUE(client.send("GET / HTTP/1.0\r\nhost: a\r\n\r\n"));
+  const Flood reading(std::move(client), "x");  // what it sends stays unread
+  ASSERT_TRUE(eventually([&] { return totals().received > chunks.size(); }));
+  Server other(Server::echo_name("other"));
+  publish({other.address()});
+  EXPECT_EQ(ask()->status, 200);
+}
+
 }  // namespace
 }  // namespace causeway::proxy::test

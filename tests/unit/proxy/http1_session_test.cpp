@@ -262,7 +262,7 @@ TEST_F(ProxyTest, RefusesWhatWasNotDialledToAnAlias) {
 
 TEST_F(ProxyTest, EndsAnIdleConnection) {
   Server server(Server::echo_name("one"));
-  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 100ms; })});
+  publish({server.address()}, {.settings = with([](auto& s) { s.http_idle_timeout = 1s; })});
   auto client = dial();
   ASSERT_TRUE(client.send(get()));
   ASSERT_TRUE(client.read_message());
@@ -290,6 +290,34 @@ TEST_F(ProxyTest, AConnectionThatCarriedAGetWithABodyIsNotUsedAgain) {
     ASSERT_EQ(client.read_message()->status, 200);
   }
   EXPECT_EQ(server.connections(), 3);
+}
+
+TEST_F(ProxyTest, AConnectionThatCarriedAnInterimResponseWithALengthIsNotUsedAgain) {
+  Server server([](Peer& peer) {
+    while (peer.read_message()) peer.send("HTTP/1.1 103 Hints\r\ncontent-length: 2\r\n\r\n" + response("ok"));
+  });
+  publish({server.address()});
+  auto client = dial();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(client.send(get()));
+    ASSERT_EQ(client.read_message(true)->status, 103);
+    ASSERT_EQ(client.read_message()->status, 200);
+  }
+  EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_F(ProxyTest, AnOldClientIsNotToldOfChunksThatItsHeadRequestWouldNotGet) {
+  Server server([](Peer& peer) {
+    while (peer.read_message(true)) peer.send("HTTP/1.1 200 OK\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n");
+  });
+  publish({server.address()});
+  auto client = dial();
+  ASSERT_TRUE(client.send("HEAD / HTTP/1.0\r\nhost: a\r\n\r\n"));
+  const auto reply = client.read_message(true);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->status, 200);
+  EXPECT_EQ(reply->field("x"), "y");
+  EXPECT_EQ(reply->field("transfer-encoding"), "");
 }
 
 }  // namespace

@@ -207,6 +207,22 @@ TEST_F(LimitsTest, ThoseThatWaitForAServiceThatLeavesAreAnswered) {
   EXPECT_EQ(first.read_message()->status, 200);
 }
 
+TEST_F(LimitsTest, AClientThatIsSilentAtFirstWaitsAsOneThatAsksAtOnce) {
+  GatedServer server;
+  set({server.address()}, [](auto& s) { s.max_connections = 1; }, AppProtocol::detect);
+  auto first = dial();
+  ASSERT_TRUE(first.send(get()));
+  ASSERT_TRUE(eventually([&] { return server.asked() == 1; }));
+  auto silent = dial();
+  std::this_thread::sleep_for(200ms);  // beyond the time after which a silent client's endpoint is dialled
+  ASSERT_TRUE(silent.send(get()));
+  ASSERT_TRUE(waits(1));
+  server.open();
+  EXPECT_EQ(first.read_message()->status, 200);
+  EXPECT_EQ(silent.read_message()->status, 200);
+  EXPECT_EQ(totals().overflow(Overflow::connections), 0u);
+}
+
 TEST_F(LimitsTest, AnEndpointAtItsLimitIsPassedOver) {
   GatedServer one, two;
   set({one.address(), two.address()}, [](auto& s) { s.max_endpoint_connections = 1; });

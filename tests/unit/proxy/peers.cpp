@@ -5,9 +5,11 @@
 #include <chrono>
 
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,17 +19,22 @@ namespace {
 
 constexpr int kWaitMs = 10'000;
 
-Fd listen_on_loopback(std::uint16_t port, SocketAddress& address) {
+Fd bind_to_loopback(std::uint16_t port, SocketAddress& address) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_storage storage;
   auto length = SocketAddress{IpAddress::v4(0x7f000001), port}.to(storage);
   EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), length), 0);
-  EXPECT_EQ(::listen(fd.get(), 1024), 0);
   length = sizeof storage;
   EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length), 0);
   address = *SocketAddress::from(storage);
+  return fd;
+}
+
+Fd listen_on_loopback(std::uint16_t port, SocketAddress& address) {
+  Fd fd = bind_to_loopback(port, address);
+  EXPECT_EQ(::listen(fd.get(), 1024), 0);
   return fd;
 }
 
@@ -76,6 +83,25 @@ bool Peer::send(std::string_view bytes) {
 std::size_t Peer::send_some(std::string_view bytes) {
   const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+std::size_t Peer::send_until_stuck(std::size_t bytes) {
+  const std::string block(65536, 'x');
+  std::size_t sent = 0;
+  pollfd poll_fd{fd_.get(), POLLOUT, 0};
+  while (sent < bytes && ::poll(&poll_fd, 1, 1000) == 1) {
+    const auto n = send_some(block);
+    if (n == 0 && (poll_fd.revents & (POLLERR | POLLHUP)) != 0) break;
+    sent += n;
+  }
+  return sent;
+}
+
+bool Peer::all_acknowledged() {
+  return eventually([this] {
+    int unacknowledged = 0;
+    return ::ioctl(fd_.get(), SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+  });
 }
 
 void Peer::shutdown_send() {
@@ -199,8 +225,9 @@ Server::Handler Server::echo_name(std::string name) {
 }
 
 SocketAddress refusing_address() {
+  static std::vector<Fd> bound;
   SocketAddress address;
-  (void)listen_on_loopback(0, address);
+  bound.push_back(bind_to_loopback(0, address));
   return address;
 }
 

@@ -35,6 +35,10 @@ class Peer {
   bool send(std::string_view bytes);
   /// Sends what the kernel takes at once; the number of bytes.
   std::size_t send_some(std::string_view bytes);
+  /// Sends that many bytes (or a few more), or until the kernel has taken none for a second; the number of bytes.
+  std::size_t send_until_stuck(std::size_t bytes);
+  /// Waits until the other side's kernel has all that was sent, FIN too; false after ten seconds.
+  bool all_acknowledged();
   void shutdown_send();
   void close() { fd_.reset(); }
   /// Closes with RST.
@@ -84,7 +88,7 @@ class Server {
   std::thread acceptor_;
 };
 
-/// A port of 127.0.0.1 on which nobody listens.
+/// A port of 127.0.0.1 on which nobody listens; it stays bound, so that nobody else is given it.
 SocketAddress refusing_address();
 
 std::string response(std::string_view body, std::string_view more_fields = "");

@@ -109,7 +109,7 @@ TEST_F(RetryAnswersTest, TheAnswerAtHandIsBetterThanAFailure) {
 TEST_F(RetryAnswersTest, TheAnswerAtHandIsBetterThanOneThatDoesNotCome) {
   Server bad(always(kUnavailable));
   Server hanging([](Peer& peer) { peer.read_all(); });
-  publish({bad.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 150ms; })});
+  publish({bad.address()}, {.settings = with([](auto& s) { s.per_request_timeout = 1s; })});
   ask_each(1, 503, "busy");
   publish({bad.address(), hanging.address()}, setup_);
   // One of two begins at the endpoint that answers.

@@ -111,10 +111,10 @@ TEST_F(SendFailureTest, ARequestWhoseSendFailsOnANewConnectionIsAnsweredByAnothe
 
 TEST_F(SendFailureTest, APutWhoseSendFailsAmidItsBodyIsSentWholeToAnotherEndpoint) {
   Server bad([](Peer& peer) { peer.read_all(); });
-  std::string body;
+  std::promise<std::string> body;
   Server good([&](Peer& peer) {
     const auto request = peer.read_message();
-    if (request) body = request->body;
+    body.set_value(request ? request->body : "");
     peer.send(response("good"));
   });
   publish({bad.address()});
@@ -127,7 +127,7 @@ TEST_F(SendFailureTest, APutWhoseSendFailsAmidItsBodyIsSentWholeToAnotherEndpoin
   const auto reply = client.read_message();
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->body, "good");
-  EXPECT_EQ(body, "first second third");
+  EXPECT_EQ(body.get_future().get(), "first second third");
 }
 
 }  // namespace
