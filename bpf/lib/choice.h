@@ -6,7 +6,7 @@
 #include "services.h"
 
 #define PICK_ATTEMPTS 3
-#define MAX_LOOKED_AT 16 /* all of a small service, and of a large one more than are left out side by side */
+#define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
 
 static __always_inline __s64 active_on(const struct cw_endpoint* endpoint) {
   const struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);

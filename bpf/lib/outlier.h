@@ -8,20 +8,43 @@
 #include "services.h"
 #include "storage.h"
 
-#define MAX_COUNTED_OUT 64 /* slots looked at: of a larger service, a part stands for all */
+#define OUT_CHUNK 64
+#define OUT_CHUNKS 64 /* of a service with more endpoints than both make, so many stand for all */
+/* Without room a large service is not counted again for this long: each failure would walk through all its rows. */
+#define NO_ROOM_NS (100 * CW_NS_PER_MS)
 
-/* A function of its own: the verifier walks through it once, not once for each of its callers. */
-__noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
+/* Functions of their own: the verifier walks through each once, not once for each way that leads here. */
+__noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end) {
   const struct cw_endpoint_key of = {service_id, generation, 0};
   __u32 out = 0;
-  for (__u32 slot = 0; slot < MAX_COUNTED_OUT; slot++) {
-    if (slot >= count) break;
-    const struct cw_endpoint* endpoint = endpoint_at(&of, slot);
+  for (__u32 i = 0; i < OUT_CHUNK; i++) {
+    if (begin + i >= end) break;
+    const struct cw_endpoint* endpoint = endpoint_at(&of, begin + i);
     const struct cw_endpoint_state* state =
         endpoint ? bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id) : NULL;
     if (state && state->out) out++;
   }
   return out;
+}
+
+__noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
+  __u32 out = 0;
+  for (__u32 chunk = 0; chunk < OUT_CHUNKS; chunk++) {
+    if (chunk * OUT_CHUNK >= count) break;
+    out += count_out_of_chunk(service_id, generation, chunk * OUT_CHUNK, count);
+  }
+  return out;
+}
+
+/* One processor at a time. */
+static __always_inline int has_room(__u32 service_id, const struct cw_service* service, struct cw_service_state* state,
+                                    __u64 now) {
+  const __u32 most = OUT_CHUNK * OUT_CHUNKS;
+  const __u32 all = service->endpoint_count < most ? service->endpoint_count : most;
+  if (all > OUT_CHUNK && now < state->full_until) return 0;
+  if (cw_has_room(service, count_out(service_id, service->generation, all), all)) return 1;
+  state->full_until = now + NO_ROOM_NS;
+  return 0;
 }
 
 static __always_inline void leave_out(struct cw_endpoint_state* state, const struct cw_service* service, __u64 now) {
@@ -36,8 +59,7 @@ static __always_inline int eject(__u32 service_id, const struct cw_service* serv
                                  __u32 run, __u64 now) {
   struct cw_service_state* of_service = bpf_map_lookup_elem(&service_states, &service_id);
   if (!of_service || __sync_val_compare_and_swap(&of_service->ejecting, 0, 1) != 0) return 0;
-  const __u32 all = service->endpoint_count < MAX_COUNTED_OUT ? service->endpoint_count : MAX_COUNTED_OUT;
-  const int ejected = !state->out && cw_has_room(service, count_out(service_id, service->generation, all), all);
+  const int ejected = !state->out && has_room(service_id, service, of_service, now);
   if (ejected) {
     if (now >= state->until) state->ejections = 0;
     state->by_reset = run == CW_RUN_RESET;

@@ -119,6 +119,31 @@ TEST_F(KernelEjection, AtMostHalfAreLeftOut) {
   EXPECT_EQ(failures_of(20), 0);
 }
 
+TEST_F(KernelEjection, AtMostHalfOfManyAreLeftOut) {
+  settings_.ejection_time = 30s;
+  const Fd good = listener_on(at("0.0.0.0:3000"));
+  std::vector<std::string> endpoints;
+  for (int i = 1; i <= 200; ++i) endpoints.push_back(fmt::format("127.254.2.{}:{}", i, i <= 70 ? 3000 : 3001));
+  serve(endpoints);
+  const auto all_out = [&] {
+    int count = 0;
+    for (std::uint32_t i = 0; i < 200; ++i) count += out(i);
+    return count;
+  };
+  for (int round = 0; round < 60 && all_out() < 100; ++round) {
+    failures_of(200);
+    waiting(good);
+  }
+  EXPECT_EQ(all_out(), 100);
+  for (int round = 0; round < 5; ++round) {
+    failures_of(200);
+    waiting(good);
+    wait_out(30ms);  // beyond the time for which the room is not counted again
+  }
+  EXPECT_EQ(all_out(), 100);
+  EXPECT_EQ(counted().ejections, 100u);
+}
+
 TEST_F(KernelEjection, TheOnlyOneStays) {
   serve({"127.254.1.2:3000"});
   EXPECT_EQ(failures_of(20), 20);

@@ -274,6 +274,34 @@ TEST_F(PathCounted, ADialGivenUpAfterAnUnansweredSynTimedOut) {
   EXPECT_EQ(failures(counters), 1u) << "one that gave up at once says nothing of the endpoint";
 }
 
+TEST_F(PathCounted, AnMptcpSocketIsOneConnection) {
+  const Fd listener = listener_on(at("127.254.1.1:3000"));
+  serve({"127.254.1.1:3000"});
+  Child client(host, [](Channel& channel) {
+    {
+      const Fd fd = tcp_socket(AF_INET, IPPROTO_MPTCP);
+      const std::string says = error_name(connect_to(fd, at(kAlias), AF_INET));
+      send_bytes(fd.get(), 1000);
+      channel.say(says + " " + peer_of(fd.get()));
+      receive_bytes(fd.get(), 500);
+    }
+    channel.hear();
+  });
+  EXPECT_EQ(client.hear(), fmt::format("ok {}", kAlias));
+  {
+    const Fd fd = accept_from(listener);
+    EXPECT_EQ(receive_bytes(fd.get(), 1000), 1000u);
+    send_bytes(fd.get(), 500);
+    EXPECT_EQ(receive_bytes(fd.get()), 0u);
+  }
+  const cw_counters counters = counted_after(1);
+  EXPECT_EQ(counters.opened, 1u);
+  EXPECT_EQ(counters.closed, 1u);
+  EXPECT_EQ(counters.bytes_sent, 1000u);
+  EXPECT_EQ(counters.bytes_received, 500u);
+  EXPECT_EQ(failures(counters), 0u);
+}
+
 TEST_F(PathCounted, ByClientAndAfterARestart) {
   const std::string one = task("one", NamespaceNumber(1), "127.254.0.1", {});
   const Fd listener = listener_on(at("127.254.1.1:3000"));

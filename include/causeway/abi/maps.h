@@ -66,11 +66,12 @@ CW_ASSERT_OFFSET(cw_service, balance, 13);
 
 /* Keyed by service id (u32). What goes on while the service's entry and rows change; the programs write it. */
 struct cw_service_state {
-  __u64 turns;    /* connections that took an endpoint in turn, added atomically over the CPUs */
-  __u64 v4_turns; /* those that could take an IPv4 endpoint only, while the service has others too */
-  __u64 ejecting; /* 1: a processor is deciding whether one more may be left out */
+  __u64 turns;      /* connections that took an endpoint in turn, added atomically over the CPUs */
+  __u64 v4_turns;   /* those that could take an IPv4 endpoint only, while the service has others too */
+  __u64 ejecting;   /* 1: a processor is deciding whether one more may be left out */
+  __u64 full_until; /* as many are left out as may be, when they were last counted */
 };
-CW_ASSERT_SIZE(cw_service_state, 24);
+CW_ASSERT_SIZE(cw_service_state, 32);
 
 struct cw_endpoint_key {
   __u32 service_id;
