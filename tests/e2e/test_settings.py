@@ -39,7 +39,9 @@ class Settings(FaultTest):
         shown = self.set("sources", "retries=0", "idle_timeout=90s").stdout
         self.assertIn("the service attribute causeway:retries", shown)
         self.assertEqual(self.value("sources", "retries")[0], "0")
-        explained = self.host.causeway("explain", "sources").stdout
+        done = self.host.causeway("explain", "sources", check=False)
+        self.assertEqual(done.returncode, 3, "it has no endpoint")
+        explained = done.stdout
         self.assertIn("idle_timeout is 90s, by the service attribute causeway:idle_timeout (default 1h)", explained)
         self.assertIn('ejection is off, by [service."myapp.local/sources"] of the configuration (default on)', explained)
         self.assertNotIn("max_connections", explained)

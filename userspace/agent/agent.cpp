@@ -426,6 +426,7 @@ Agent::Agent(asio::io_context& context, Config config) : state_(std::make_unique
 Agent::~Agent() = default;
 Result<void> Agent::start() { return state_->start(); }
 void Agent::reopen_logs() {
+  log::info("the access log is opened again; the configuration is read at the start alone");
   if (state_->access_log && !state_->stopping) state_->access_log->reopen();
 }
 void Agent::stop() { state_->stop(); }

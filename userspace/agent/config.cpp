@@ -250,7 +250,9 @@ int check_config(const std::optional<std::string>& path) {
   const LoadedConfig loaded = load_config(path);
   for (const ConfigProblem& problem : loaded.problems) std::fprintf(stderr, "%s\n", problem.message().c_str());
   if (!loaded.ok()) return 1;
-  std::printf("%s: configuration is valid\n", path.value_or(std::string(kDefaultConfigPath)).c_str());
+  const std::string file = path.value_or(std::string(kDefaultConfigPath));
+  const bool there = ::access(file.c_str(), F_OK) == 0;
+  std::printf("%s: %s\n", file.c_str(), there ? "configuration is valid" : "is not there; the defaults hold");
   return 0;
 }
 
@@ -286,7 +288,8 @@ std::string configuration_page() {
       "has a\n"
       "default, and without the file all of them hold. `causewayd --check` reports everything that is wrong with a "
       "file, with\n"
-      "its line, and changes nothing. The `causeway` command reads the same file to find the agent's socket.\n\n"
+      "its line, and changes nothing. It is read when the agent starts: SIGHUP opens the access log again, no more. The\n"
+      "`causeway` command reads the same file to find the agent's socket.\n\n"
       "This page is made from the table in `userspace/agent/config_keys.cpp`.\n";
   Config defaults;
   for (const ConfigTable& table : config_tables()) {

@@ -171,14 +171,17 @@ void Explanation::alias_name(const AliasName& name) {
 }
 
 void Explanation::ambiguous(const std::vector<const AliasName*>& visible) {
-  std::vector<std::string> names;
-  for (const AliasName* each : visible) names.push_back(namespace_name(snapshot_, each->namespace_number));
+  std::vector<std::string> names, addresses;
+  for (const AliasName* each : visible) {
+    names.push_back(namespace_name(snapshot_, each->namespace_number));
+    addresses.push_back(fmt::format("{} ({})", each->vip4.to_string(), names.back()));
+  }
   out_["dns"] = json::object{{"kind", "ambiguous"}, {"addresses", json::array()}};
   verdict("ambiguous");
   step("dns", false,
        fmt::format("{} is an alias in several namespaces ({}), and a process outside all tasks sees them all: "
-                   "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or use a full name",
-                   name_, join(names, ", ")));
+                   "SERVFAIL. Dial from a task of one of them (--from CLUSTER/SERVICE), or an address: {}",
+                   name_, join(names, ", "), join(addresses, ", ")));
 }
 
 void Explanation::cloud_map(const CloudMapName& name) {
@@ -347,6 +350,12 @@ std::string_view chosen_by(Balance balance) {
   return "?";
 }
 
+std::string_view refused_by_proxy(AppProtocol protocol) {
+  if (protocol == AppProtocol::http) return "a request is answered with 503";
+  return protocol == AppProtocol::detect ? "HTTP is answered with 503, anything else is reset"
+                                         : "a connection is reset";
+}
+
 void Explanation::path(const Service& service) {
   const bool kernel = takes_kernel_path(service.settings);
   const std::string reason = path_reason(service);
@@ -430,18 +439,19 @@ void Explanation::endpoints(const Service& service) {
   out_["endpoints"] = std::move(list);
   verdict(used > 0 ? "answered" : "no_endpoint");
   const bool kernel = takes_kernel_path(service.settings);
-  const std::string_view without =
-      kernel ? "the connection is refused at once (ECONNREFUSED)" : "HTTP is answered with 503, TCP is closed";
+  const std::string_view refusal =
+      kernel ? "the connection is refused at once (ECONNREFUSED)" : refused_by_proxy(service.protocol);
   if (used > 0) {
     step("endpoints", true,
          fmt::format("{} of {} take connections, {}; one that keeps failing is left out for a while by {}", used,
                      service.endpoints.size(), kernel ? chosen_by(service.settings.balance) : "in turn",
-                     kernel ? "the kernel" : "the proxy"));
+                     kernel ? "the kernel (causeway_endpoints_ejected tells)"
+                            : "the proxy (its log and causeway_endpoints_ejected tell)"));
   } else if (service.endpoints.empty()) {
     step("endpoints", false,
-         fmt::format("none is registered: {}. Start a task with causeway run, or register an instance", without));
+         fmt::format("none is registered: {}. Start a task with causeway run, or register an instance", refusal));
   } else {
-    step("endpoints", false, fmt::format("none of {} takes connections: {}", service.endpoints.size(), without));
+    step("endpoints", false, fmt::format("none of {} takes connections: {}", service.endpoints.size(), refusal));
   }
 }
 

@@ -91,13 +91,20 @@ class Command {
     return show("/v1/env", [](const json::object& answer) { return env_text(answer); });
   }
 
+  static constexpr int kNobodyAnswers = 3;
+
   int explain() const {
     const auto question = agent::parse_target(options_.target);
     if (!question) return fail(question.error().message());
     std::string target = "/v1/explain?name=" + url_encode(question->name);
     if (question->port) target += fmt::format("&port={}", *question->port);
     if (!options_.from.empty()) target += "&from=" + url_encode(options_.from);
-    return show(target, [](const json::object& answer) { return explain_text(answer, wants_colour()); });
+    const auto answer = Client(socket_).get(target);
+    if (!answer) return fail(answer.error().message());
+    print(options_.json ? json::serialize(*answer) + "\n" : explain_text(*answer, wants_colour()));
+    const auto* verdict = answer->if_contains("verdict");
+    const bool reached = verdict != nullptr && (*verdict == "answered" || *verdict == "direct");
+    return reached ? 0 : kNobodyAnswers;
   }
 
   /// NAMESPACE/DISCOVERY-NAME, and KEY=VALUE or KEY= each.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -39,7 +40,7 @@ class Examination {
     cgroups(root);
     bpffs();
     if (root) features();
-    if (!running_) ports();
+    if (!running_ && root) ports();
     accounts();
     return std::move(checks_);
   }
@@ -163,6 +164,12 @@ class Examination {
       const int why = bind_error(wanted.at, wanted.type);
       if (why == 0) continue;
       free = false;
+      if (why == EADDRINUSE && std::string_view(wanted.key) == "listen.proxy_port" && proxy_goes_on()) {
+        add("ports", Finding::note,
+            fmt::format("{} {}: held by the proxy of an agent that was killed", wanted.key, wanted.at.to_string()),
+            "start the agent: it takes them over");
+        continue;
+      }
       const char* protocol = wanted.type == SOCK_STREAM ? "tcp" : "udp";
       add("ports", Finding::missing,
           fmt::format("{} {} ({}): {}", wanted.key, wanted.at.to_string(), protocol, strerrordesc_np(why)),
@@ -171,6 +178,14 @@ class Examination {
                             : fmt::format("set {} to an address of this host", wanted.key));
     }
     if (free) add("ports", Finding::ok, "all free");
+  }
+
+  /// Without an agent: whether one that was killed has left a proxy.
+  bool proxy_goes_on() const {
+    const auto paths = host_paths(config_);
+    if (!paths) return false;
+    int pid = 0;
+    return static_cast<bool>(std::ifstream(paths->subtree + "/agent/proxy/cgroup.procs") >> pid);
   }
 
   /// 0, or why the agent could not listen there.

@@ -83,8 +83,11 @@ net::Task<Http1Session::Acquired> Http1Session::wait_for_connection(Choice& choi
                      slot().requests_pending);
   if (!pending) {
     count_overflow(slot(), observe::Overflow::pending_requests);
-    refusal_ = fmt::format("{} requests wait for a connection to {} already (max_pending_requests)",
-                           settings.max_pending_requests, service_text());
+    refusal_ = settings.max_pending_requests == 0
+                   ? fmt::format("{} has no connection free, and none may wait for one (max_pending_requests is 0)",
+                                 service_text())
+                   : fmt::format("{} requests wait for a connection to {} already (max_pending_requests)",
+                                 settings.max_pending_requests, service_text());
     co_return Acquired::refused;
   }
   SteadyTime limit = limit_;

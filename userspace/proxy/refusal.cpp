@@ -27,7 +27,7 @@ std::string_view detail_of(observe::Bound bound) {
   switch (bound) {
     case observe::Bound::workload:
       return "this client has as many connections as one workload may have on this host "
-             "(limits.connections_per_workload)";
+             "(limits.connections_per_workload; where that is not set, a share of limits.connections and limits.descriptors)";
     case observe::Bound::descriptors:
       return "the proxy of this host has no file descriptor left for another client (limits.descriptors)";
     default:
