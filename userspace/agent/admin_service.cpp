@@ -1,12 +1,5 @@
 #include "agent/admin_service.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <fmt/core.h>
-#include <pthread.h>
-#include <sys/stat.h>
-
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +7,13 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/core.h>
+#include <pthread.h>
+#include <sys/stat.h>
 
 #include "admin/admin.h"
 #include "agent/kernel_totals.h"
@@ -101,9 +101,11 @@ std::string AdminService::State::metrics() {
   observe::Exposition out;
   const auto seen = view();  // rendering takes 0.1 s at 1,000 services: the control thread must not wait for it
   if (seen.snapshot) {
-    observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot, seen.clients);
+    observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot,
+                           seen.clients);
     observe::expose_endpoints(out, *seen.snapshot);
-    observe::expose_ejected(out, *seen.snapshot, [this](EndpointId endpoint) { return parts.plane->is_ejected(endpoint); });
+    observe::expose_ejected(out, *seen.snapshot,
+                            [this](EndpointId endpoint) { return parts.plane->is_ejected(endpoint); });
     out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - seen.compiled).count());
   }
   observe::expose_access_log(out, *parts.slab);

@@ -1,9 +1,9 @@
 #pragma once
 // /metrics, /healthz and /readyz on a thread of their own: they answer, with the truth, while the control thread hangs.
-#include <boost/asio/any_io_executor.hpp>
-
 #include <memory>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "agent/local_api.h"
 #include "agent/proxy_process.h"

@@ -1,5 +1,10 @@
 #include "agent/agent.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,11 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <filesystem>
-#include <optional>
 
 #include "agent/access_log_output.h"
 #include "agent/account.h"

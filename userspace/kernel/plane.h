@@ -66,7 +66,8 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat(): any.
+/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat():
+/// any.
 class Plane final : public SnapshotSink {
  public:
   static Result<std::unique_ptr<Plane>> start(const PlaneOptions& options);

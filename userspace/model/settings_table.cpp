@@ -55,11 +55,12 @@ constexpr std::array<std::string_view, 3> kBalances{"round_robin", "random", "le
   }
 
 constexpr std::array kTable{
-    CHOICE(path, kPaths,
-           "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
-           "in between; endpoints are chosen by connection, and there are no retries, limits, timeouts and metrics of "
-           "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
-           "open stay where they are."),
+    CHOICE(
+        path, kPaths,
+        "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
+        "in between; endpoints are chosen by connection, and there are no retries, limits, timeouts and metrics of "
+        "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
+        "open stay where they are."),
     CHOICE(
         balance, kBalances,
         "How the kernel path chooses an endpoint for a connection. round_robin: in turn, each of n endpoints exactly "
@@ -89,7 +90,8 @@ constexpr std::array kTable{
     ROW(connect_timeout, duration, 1, 10 * kMinute, false,
         "How long a connection to an endpoint may take until another endpoint is tried."),
     ROW(per_request_timeout, duration, 1, kYear, true,
-        "From a whole request to its whole answer; then 504, or a reset where a part was sent. perRequestTimeoutSeconds of "
+        "From a whole request to its whole answer; then 504, or a reset where a part was sent. "
+        "perRequestTimeoutSeconds of "
         "Service Connect sets it too."),
     ROW(http_idle_timeout, duration, 1, kYear, true,
         "How long an HTTP connection of a client, a WebSocket, or an endpoint that owes an answer may be silent. "
@@ -102,7 +104,8 @@ constexpr std::array kTable{
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
         "How many failures one after another (refused, reset, timed out, 502 to 504) leave an endpoint out. Counted by "
-        "each worker of the proxy, and by the kernel path for the host; there connects that are refused or not answered "
+        "each worker of the proxy, and by the kernel path for the host; there connects that are refused or not "
+        "answered "
         "are counted, and apart from them connections that are reset before any answer."),
     ROW(ejection_window, duration, kSecond, kHour, false,
         "The time within which these failures must come; on the kernel path, from the first of them."),

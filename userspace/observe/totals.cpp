@@ -53,19 +53,24 @@ void expose_connections(Exposition& out, const PairNames& names, std::string_vie
     const auto failed = t.connections_failed[i];
     if (failed != 0) out.add(Metric::connections_failed_total, {ns, dn, client, path, {"reason", kReasons[i]}}, static_cast<double>(failed));
   }
-  out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets, t.connect_sum_us);
-  const std::pair<Metric, std::uint64_t> plain[] = {
-      {Metric::connections_opened_total, t.connections_opened}, {Metric::connections_active, t.connections_active},
-      {Metric::bytes_sent_total, t.bytes_sent},                 {Metric::bytes_received_total, t.bytes_received},
-      {Metric::ejections_total, t.ejections},                   {Metric::ejection_returns_total, t.ejection_returns}};
+  out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets,
+                    t.connect_sum_us);
+  const std::pair<Metric, std::uint64_t> plain[] = {{Metric::connections_opened_total, t.connections_opened},
+                                                    {Metric::connections_active, t.connections_active},
+                                                    {Metric::bytes_sent_total, t.bytes_sent},
+                                                    {Metric::bytes_received_total, t.bytes_received},
+                                                    {Metric::ejections_total, t.ejections},
+                                                    {Metric::ejection_returns_total, t.ejection_returns}};
   for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
 }
 
 void expose_requests(Exposition& out, const PairNames& names, const Totals& t) {
-  const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name}, client{"client", names.client};
+  const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name},
+      client{"client", names.client};
   const Label path{"path", "proxy"};
   for (std::size_t i = 0; i < kCodes.size(); ++i) {
-    if (t.requests[i] != 0) out.add(Metric::requests_total, {ns, dn, client, path, {"code", kCodes[i]}}, static_cast<double>(t.requests[i]));
+    if (t.requests[i] != 0)
+      out.add(Metric::requests_total, {ns, dn, client, path, {"code", kCodes[i]}}, static_cast<double>(t.requests[i]));
   }
   for (std::size_t i = 0; i < kBounds.size(); ++i) {
     const auto exceeded = t.bounds_exceeded[i];

@@ -141,7 +141,8 @@ TEST(Totals, TheKernelPathHasConnectionsAndBytesAlone) {
   }
   EXPECT_EQ(count(text, "causeway_connections_opened_total{"), 2u);
   EXPECT_EQ(count(text, "client=\"other\",path=\"kernel\"} 4\n"), 1u);
-  for (const char* absent : {"requests", "retries", "upstream", "path=\"proxy\""}) EXPECT_EQ(count(text, absent), 0u) << absent;
+  for (const char* absent : {"requests", "retries", "upstream", "path=\"proxy\""})
+    EXPECT_EQ(count(text, absent), 0u) << absent;
 }
 
 TEST(Totals, ARemovedServiceLeavesTheExposition) {
