@@ -2,11 +2,9 @@
 #include "lib/dns_peers.h"
 #include "lib/handover.h"
 #include "lib/listen_events.h"
+#include "lib/watch.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-#define TCP_STATE_CLOSE 7
-#define TCP_STATE_LISTEN 10
 
 static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
   struct bpf_sock* sk = ctx->sk;
@@ -15,19 +13,37 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
   publish_listen(ctx, 1);
 }
 
-static __always_inline void on_state(struct bpf_sock_ops* ctx) {
-  if (ctx->args[1] != TCP_STATE_CLOSE) return;
-  if (ctx->args[0] == TCP_STATE_LISTEN) {
-    publish_listen(ctx, 0);
+static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
+  struct connection* connection = sk ? connections_get(sk, 0) : NULL;
+  if (!connection) return;
+  if (connection->to_agent) {
+    put_origin(ctx, connection);
   } else {
+    watch_connect(ctx, connection);
+  }
+}
+
+static __always_inline void on_state(struct bpf_sock_ops* ctx) {
+  const __u32 before = ctx->args[0], now = ctx->args[1];
+  if (now != TCP_STATE_CLOSE && now != TCP_STATE_ESTABLISHED) return;
+  if (before == TCP_STATE_LISTEN) return publish_listen(ctx, 0);
+  struct bpf_sock* sk = ctx->sk;
+  struct connection* connection = sk ? connections_get(sk, 0) : NULL;
+  if (!connection) return;
+  if (now == TCP_STATE_ESTABLISHED) {
+    watch_established(connection);
+  } else if (connection->to_agent) {
     drop_origin(ctx);
+  } else {
+    watch_close(ctx, connection);
   }
 }
 
 SEC("sockops")
 int sock_ops(struct bpf_sock_ops* ctx) {
   if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-    put_origin(ctx);
+    on_connect(ctx);
   } else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
     take_origin(ctx);
   } else if (ctx->op == BPF_SOCK_OPS_STATE_CB) {

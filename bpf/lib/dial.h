@@ -1,10 +1,11 @@
-/* What connect() does with a TCP dial: an alias goes to the proxy, DNS to the agent's DNS, a task's localhost to the
- * task's address; everything else is left alone. */
+/* What connect() does with a TCP dial: an alias goes to the proxy or to an endpoint, DNS to the agent's DNS, a task's
+ * localhost to the task's address; everything else is left alone. */
 #pragma once
 
+#include "choice.h"
+#include "counters.h"
 #include "liveness.h"
 #include "scope.h"
-#include "services.h"
 #include "storage.h"
 
 #define DNS_PORT bpf_htons(53)
@@ -33,14 +34,21 @@ static __always_inline void fill_origin(struct cw_origin* o, struct bpf_sock_add
   o->reserved = 0;
 }
 
+static __always_inline struct connection* remember(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst,
+                                                   __u32 service_id, const struct client* client, int to_agent) {
+  struct connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!connection) return NULL;
+  fill_origin(&connection->origin, ctx, dst, service_id, client);
+  connection->to_agent = (__u32)to_agent;
+  connection->phase = NOT_WATCHED;
+  return connection;
+}
+
 /* The rewrite itself. What cannot be remembered (no memory for socket options left) is not rewritten. */
 static __always_inline int redirect(struct bpf_sock_addr* ctx, enum ip_version version,
                                     const struct cw_socket_address* dst, const struct cw_socket_address* to,
                                     __u32 service_id, const struct client* client, int to_agent) {
-  struct connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
-  if (!connection) return 0;
-  fill_origin(&connection->origin, ctx, dst, service_id, client);
-  connection->to_agent = (__u32)to_agent;
+  if (!remember(ctx, dst, service_id, client, to_agent)) return 0;
   ctx_set_address(ctx, version, to);
   return 1;
 }
@@ -50,6 +58,32 @@ static __always_inline struct cw_socket_address proxy_for(const struct cw_socket
   return constant(&config.proxy_v6);
 }
 
+/* A v6-only socket reaches no IPv4 address: the kernel would say ENETUNREACH, which names the wrong thing. */
+static __always_inline int reaches(struct bpf_sock_addr* ctx, enum ip_version version,
+                                   const struct cw_socket_address* to) {
+  return !(version == IP_V6 && address_is_v4(&to->ip) && ctx_is_v6only(ctx));
+}
+
+static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
+                                                  const struct cw_socket_address* dst, __u32 service_id,
+                                                  const struct client* client) {
+  struct cw_counters_key key = {service_id, client->client_id};
+  struct cw_counters* counters = make_counters(&key);
+  struct choice to = {};
+  if (!pick_endpoint(service_id, version == IP_V4, &to) || !reaches(ctx, version, &to.endpoint.address)) {
+    if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
+    return refuse();
+  }
+  struct connection* connection = remember(ctx, dst, service_id, client, 0);
+  if (!connection) return refuse();
+  connection->phase = CHOSEN;
+  connection->counters = key;
+  connection->endpoint_id = to.endpoint.endpoint_id;
+  connection->on_trial = to.on_trial;
+  ctx_set_address(ctx, version, &to.endpoint.address);
+  return PROCEED;
+}
+
 static __always_inline enum verdict dial_alias(struct bpf_sock_addr* ctx, enum ip_version version,
                                                const struct cw_socket_address* dst) {
   if (!is_ours(ctx)) return PROCEED;
@@ -57,19 +91,16 @@ static __always_inline enum verdict dial_alias(struct bpf_sock_addr* ctx, enum i
   const struct cw_alias* alias = find_alias(dst, IPPROTO_TCP);
   if (!alias || !alias_is_visible(alias, client.namespace_number)) return refuse();
   struct cw_socket_address to = {};
-  int to_agent = 1;
   if (alias->canary_port) {
     to.ip = address_v4(LOOPBACK_V4);
     to.port = alias->canary_port;
-  } else if (proxy_is_alive()) {
+  } else if (!takes_kernel_path(alias->service_id) && proxy_is_alive()) {
     to = proxy_for(dst);
   } else {
-    to_agent = 0;
-    if (!pick_endpoint(alias->service_id, version == IP_V4, &to)) return refuse();
+    return dial_endpoint(ctx, version, dst, alias->service_id, &client);
   }
-  /* A v6-only socket reaches no IPv4 address: the kernel would say ENETUNREACH, which names the wrong thing. */
-  if (version == IP_V6 && address_is_v4(&to.ip) && ctx_is_v6only(ctx)) return refuse();
-  return redirect(ctx, version, dst, &to, alias->service_id, &client, to_agent) ? PROCEED : refuse();
+  if (!reaches(ctx, version, &to)) return refuse();
+  return redirect(ctx, version, dst, &to, alias->service_id, &client, 1) ? PROCEED : refuse();
 }
 
 /* A task reaches its own server as localhost, where bind() moved it away from. */

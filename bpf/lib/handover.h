@@ -69,11 +69,7 @@ static __always_inline void server_tuple(struct bpf_sock_ops* ctx, struct tuple*
 }
 
 /* TCP_CONNECT_CB of the client. */
-static __always_inline void put_origin(struct bpf_sock_ops* ctx) {
-  struct bpf_sock* sk = ctx->sk;
-  if (!sk) return;
-  const struct connection* connection = connections_get(sk, 0);
-  if (!connection || !connection->to_agent) return;
+static __always_inline void put_origin(struct bpf_sock_ops* ctx, const struct connection* connection) {
   struct tuple key = {};
   client_tuple(ctx, &key);
   bpf_map_update_elem(&pending_origins, &key, &connection->origin, BPF_ANY);
@@ -95,10 +91,6 @@ static __always_inline void take_origin(struct bpf_sock_ops* ctx) {
 
 /* TCP_CLOSE of the client: nobody accepted it, most often because it was refused. */
 static __always_inline void drop_origin(struct bpf_sock_ops* ctx) {
-  struct bpf_sock* sk = ctx->sk;
-  if (!sk) return;
-  const struct connection* connection = connections_get(sk, 0);
-  if (!connection || !connection->to_agent) return;
   struct tuple key = {};
   client_tuple(ctx, &key);
   bpf_map_delete_elem(&pending_origins, &key);

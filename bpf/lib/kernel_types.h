@@ -14,20 +14,34 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_MPTCP 262
 #define ENOENT 2
+#define ENETUNREACH 101
+#define ECONNRESET 104
+#define ETIMEDOUT 110
 #define ECONNREFUSED 111
+#define EHOSTUNREACH 113
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct sock_common {
   unsigned char skc_ipv6only : 1;
+  unsigned long skc_flags;
 };
 
 struct sock {
   struct sock_common __sk_common;
   __u8 sk_kern_sock : 1;
+  int sk_err;
+};
+
+struct tcp_sock {
+  __u32 write_seq;
 };
 
 struct bpf_sock_addr_kern {
+  struct sock* sk;
+};
+
+struct bpf_sock_ops_kern {
   struct sock* sk;
 };
 

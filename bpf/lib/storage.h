@@ -1,14 +1,21 @@
 /* State of a connection lives with its socket: no map to size, nothing to clean up. */
 #pragma once
 
+#include "causeway/abi/counters.h"
 #include "causeway/abi/origin.h"
 #include "config.h"
+
+/* Of a connection that goes straight to an endpoint (watch.h). */
+enum phase { NOT_WATCHED = 0, CHOSEN, CONNECTING, OPEN };
 
 /* A dial that was rewritten. */
 struct connection {
   struct cw_origin origin;
-  __u32 to_agent; /* the agent is handed the origin; otherwise only getpeername() needs it */
-  __u32 pad;
+  __u32 to_agent;                  /* the agent is handed the origin; otherwise only getpeername() needs it */
+  __u32 phase;                     /* enum phase */
+  struct cw_counters_key counters; /* where it is counted, while it is watched */
+  __u32 endpoint_id;
+  __u32 on_trial; /* it tries an endpoint that was left out */
 };
 
 struct {

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "causeway/abi/config.h"
 #include "host.h"
 #include "kernel/insn.h"
 
@@ -148,7 +149,7 @@ TEST_F(Lifecycle, ProgramsOfOthersStay) {
 
 TEST_F(Lifecycle, APinThatDoesNotFitIsReplaced) {
   start();
-  const std::string path = pin_root + "/maps-1/aliases";
+  const std::string path = fmt::format("{}/maps-{}/aliases", pin_root, CW_ABI_VERSION);
   ASSERT_TRUE(std::filesystem::exists(path));
   plane.reset();
   const Fd other(bpf_map_create(BPF_MAP_TYPE_HASH, "aliases", 4, 4, 8, nullptr));

@@ -1,12 +1,5 @@
 #include "agent/admin_service.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <fmt/core.h>
-#include <pthread.h>
-#include <sys/stat.h>
-
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -15,7 +8,15 @@
 #include <optional>
 #include <thread>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/core.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
 #include "admin/admin.h"
+#include "agent/kernel_totals.h"
 #include "observe/exposition.h"
 #include "observe/totals.h"
 
@@ -100,8 +101,11 @@ std::string AdminService::State::metrics() {
   observe::Exposition out;
   const auto seen = view();  // rendering takes 0.1 s at 1,000 services: the control thread must not wait for it
   if (seen.snapshot) {
-    observe::expose_totals(out, observe::add_up(*parts.slab), *seen.snapshot, seen.clients);
+    observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot,
+                           seen.clients);
     observe::expose_endpoints(out, *seen.snapshot);
+    observe::expose_ejected(out, *seen.snapshot,
+                            [this](EndpointId endpoint) { return parts.plane->is_ejected(endpoint); });
     out.add(Metric::snapshot_age_seconds, {}, std::chrono::duration<double>(steady_clock::now() - seen.compiled).count());
   }
   observe::expose_access_log(out, *parts.slab);
@@ -165,17 +169,19 @@ void AdminService::stop() {
   state_->thread.join();
 }
 
-std::vector<ServiceCounters> service_counters(const observe::Slab& slab) {
+std::vector<ServiceCounters> service_counters(const observe::PathTotals& paths) {
   std::map<ServiceId, ServiceCounters> by_service;
-  for (const auto& [key, totals] : observe::add_up(slab)) {
-    auto& row = by_service[key.first];
-    row.service = key.first;
-    for (const auto requests : totals.requests) row.requests += requests;
-    row.failed_requests += totals.requests[5];
-    row.connections_opened += totals.connections_opened;
-    row.connections_active += totals.connections_active;
-    for (const auto failed : totals.connections_failed) row.connections_failed += failed;
-    row.retries += totals.retries;
+  for (const auto* path : {&paths.proxy, &paths.kernel}) {
+    for (const auto& [key, totals] : *path) {
+      auto& row = by_service[key.first];
+      row.service = key.first;
+      for (const auto requests : totals.requests) row.requests += requests;
+      row.failed_requests += totals.requests[5];
+      row.connections_opened += totals.connections_opened;
+      row.connections_active += totals.connections_active;
+      for (const auto failed : totals.connections_failed) row.connections_failed += failed;
+      row.retries += totals.retries;
+    }
   }
   std::vector<ServiceCounters> rows;
   for (auto& [_, row] : by_service) rows.push_back(row);

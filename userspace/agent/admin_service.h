@@ -1,9 +1,9 @@
 #pragma once
 // /metrics, /healthz and /readyz on a thread of their own: they answer, with the truth, while the control thread hangs.
-#include <boost/asio/any_io_executor.hpp>
-
 #include <memory>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "agent/local_api.h"
 #include "agent/proxy_process.h"
@@ -13,6 +13,7 @@
 #include "kernel/plane.h"
 #include "model/snapshot.h"
 #include "observe/slab.h"
+#include "observe/totals.h"
 
 namespace causeway::agent {
 
@@ -42,6 +43,6 @@ class AdminService {
 };
 
 /// The same counters by service, for `causeway services`.
-std::vector<ServiceCounters> service_counters(const observe::Slab& slab);
+std::vector<ServiceCounters> service_counters(const observe::PathTotals& paths);
 
 }  // namespace causeway::agent

@@ -1,5 +1,10 @@
 #include "agent/agent.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,17 +15,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <filesystem>
-#include <optional>
-
 #include "agent/access_log_output.h"
 #include "agent/account.h"
 #include "agent/admin_service.h"
 #include "agent/agent_lock.h"
 #include "agent/data_path.h"
 #include "agent/dns_service.h"
+#include "agent/kernel_totals.h"
 #include "agent/layout.h"
 #include "agent/listeners.h"
 #include "agent/local_api.h"
@@ -387,7 +388,7 @@ RuntimeStatus Agent::State::runtime_status() const {
     if (const auto error = plane->last_error()) status.kernel_error = error->message();
   }
   if (dns) status.sinks.push_back({"dns", dns->server().acknowledged()});
-  status.services = service_counters(*slab);
+  status.services = service_counters({observe::add_up(*slab), plane ? kernel_totals(*plane) : observe::TotalsMap()});
   return status;
 }
 

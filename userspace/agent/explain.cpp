@@ -8,6 +8,7 @@
 
 #include "agent/settings_view.h"
 #include "base/nearest.h"
+#include "control/service_settings.h"
 #include "model/names.h"
 
 namespace causeway::agent {
@@ -109,7 +110,10 @@ class Explanation {
   void not_found(const std::vector<const AliasName*>& hidden);
   void alias(const IpAddress& vip, const std::string& as);
   void service(const Alias& alias);
+  void path(const Service& service);
+  std::string path_reason(const Service& service) const;
   void settings(const Service& service);
+  const control::ServiceRecord* record_of(const Service& service) const;
   void endpoints(const Service& service);
   std::vector<std::string> known_names() const;
 
@@ -308,39 +312,88 @@ void Explanation::service(const Alias& alias) {
     return step("service", false, "its service is gone: refused");
   }
   const Service& service = *found->second;
-  const std::string protocol(to_string(service.protocol));
-  out_["service"] = json::object{
-      {"namespace", service.namespace_name}, {"discovery_name", service.discovery_name}, {"protocol", protocol}};
+  out_["service"] = json::object{{"namespace", service.namespace_name},
+                                 {"discovery_name", service.discovery_name},
+                                 {"protocol", to_string(service.protocol)}};
   step("service", true,
        fmt::format("discovery name {} in namespace {}", service.discovery_name, service.namespace_name));
-  std::string how;
-  switch (service.protocol) {
-    case AppProtocol::detect:
-      how = "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP";
-      break;
-    case AppProtocol::http:
-      how = "appProtocol http: HTTP/1.1, anything else is answered with 400";
-      break;
-    case AppProtocol::http2:
-    case AppProtocol::grpc:
-      how = fmt::format("appProtocol {}: relayed as TCP, balanced by connection", protocol);
-      break;
-    case AppProtocol::tcp:
-      how = "relayed as TCP, balanced by connection";
-      break;
-  }
-  out_["path"] = json::object{{"kind", "proxy"}, {"protocol", protocol}};
-  step("path", true, "through the proxy; " + how);
+  path(service);
   settings(service);
   endpoints(service);
 }
 
-/// Those that somebody has set; the others are what docs/settings.md says.
-void Explanation::settings(const Service& service) {
+/// What the proxy makes of the service's connections.
+std::string relayed_as(AppProtocol protocol) {
+  switch (protocol) {
+    case AppProtocol::detect:
+      return "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP";
+    case AppProtocol::http:
+      return "appProtocol http: HTTP/1.1, anything else is answered with 400";
+    case AppProtocol::http2:
+    case AppProtocol::grpc:
+      return fmt::format("appProtocol {}: relayed as TCP, balanced by connection", to_string(protocol));
+    case AppProtocol::tcp:
+      break;
+  }
+  return "relayed as TCP, balanced by connection";
+}
+
+std::string_view chosen_by(Balance balance) {
+  switch (balance) {
+    case Balance::round_robin:
+      return "in turn (balance is round_robin)";
+    case Balance::random:
+      return "by chance (balance is random)";
+    case Balance::least_active:
+      return "of two drawn by chance the one with fewer connections (balance is least_active)";
+  }
+  return "?";
+}
+
+std::string_view refused_by_proxy(AppProtocol protocol) {
+  if (protocol == AppProtocol::http) return "a request is answered with 503";
+  return protocol == AppProtocol::detect ? "HTTP is answered with 503, anything else is reset"
+                                         : "a connection is reset";
+}
+
+void Explanation::path(const Service& service) {
+  const bool kernel = takes_kernel_path(service.settings);
+  const std::string reason = path_reason(service);
+  out_["path"] = json::object{
+      {"kind", kernel ? "kernel" : "proxy"}, {"protocol", to_string(service.protocol)}, {"reason", reason}};
+  step("path", true,
+       kernel ? fmt::format("straight from connect() to an endpoint ({}): balanced by connection; no retries, limits, "
+                            "timeouts and metrics of requests",
+                            reason)
+              : fmt::format("through the proxy ({}); {}", reason, relayed_as(service.protocol)));
+}
+
+/// "path is kernel, by the service attribute causeway:path".
+std::string Explanation::path_reason(const Service& service) const {
+  const Setting& row = setting(SettingKey::path);
+  std::string reason = fmt::format("path is {}", show_setting(row, row.get(service.settings)));
+  if (service.settings.path == ServicePath::automatic) reason += ", which is the proxy for TCP";
+  const control::ServiceRecord* record = record_of(service);
+  if (record == nullptr) return reason;
+  const auto resolved = control::resolve_settings(state_, host_, *record);
+  const auto source = resolved.sources.find(SettingKey::path);
+  if (source == resolved.sources.end()) return reason;
+  return fmt::format(
+      "{}, by {}", reason,
+      control::describe(source->second, row, fmt::format("{}/{}", service.namespace_name, service.discovery_name)));
+}
+
+const control::ServiceRecord* Explanation::record_of(const Service& service) const {
   const auto found = std::find_if(state_.services.begin(), state_.services.end(),
                                   [&](const auto& each) { return each.second.number == service.id; });
-  if (found == state_.services.end()) return;
-  const auto view = settings_view(state_, host_, found->second);
+  return found == state_.services.end() ? nullptr : &found->second;
+}
+
+/// Those that somebody has set; the others are what docs/settings.md says.
+void Explanation::settings(const Service& service) {
+  const control::ServiceRecord* record = record_of(service);
+  if (record == nullptr) return;
+  const auto view = settings_view(state_, host_, *record);
   json::array list;
   for (const auto& value : view.at("settings").as_array()) {
     const auto& one = value.as_object();
@@ -385,21 +438,20 @@ void Explanation::endpoints(const Service& service) {
   }
   out_["endpoints"] = std::move(list);
   verdict(used > 0 ? "answered" : "no_endpoint");
-  const std::string_view refusal = service.protocol == AppProtocol::http ? "a request is answered with 503"
-                                   : service.protocol == AppProtocol::detect
-                                       ? "HTTP is answered with 503, anything else is reset"
-                                       : "a connection is reset";
+  const bool kernel = takes_kernel_path(service.settings);
+  const std::string_view refusal =
+      kernel ? "the connection is refused at once (ECONNREFUSED)" : refused_by_proxy(service.protocol);
   if (used > 0) {
     step("endpoints", true,
-         fmt::format("{} of {} take connections, in turn; one that keeps failing is left out for a while by "
-                     "the proxy (its log and causeway_endpoints_ejected tell)",
-                     used, service.endpoints.size()));
+         fmt::format("{} of {} take connections, {}; one that keeps failing is left out for a while by {}", used,
+                     service.endpoints.size(), kernel ? chosen_by(service.settings.balance) : "in turn",
+                     kernel ? "the kernel (causeway_endpoints_ejected tells)"
+                            : "the proxy (its log and causeway_endpoints_ejected tell)"));
   } else if (service.endpoints.empty()) {
     step("endpoints", false,
          fmt::format("none is registered: {}. Start a task with causeway run, or register an instance", refusal));
   } else {
-    step("endpoints", false,
-         fmt::format("none of {} takes connections: {}", service.endpoints.size(), refusal));
+    step("endpoints", false, fmt::format("none of {} takes connections: {}", service.endpoints.size(), refusal));
   }
 }
 

@@ -31,6 +31,11 @@ json::object health_counts(const Service& service) {
   return out;
 }
 
+std::string_view path_of(const Service& service, bool has_alias) {
+  if (!has_alias) return "direct";
+  return takes_kernel_path(service.settings) ? "kernel" : "proxy";
+}
+
 json::object counters_view(const ServiceCounters& c) {
   return {{"requests", c.requests},
           {"failed_requests", c.failed_requests},
@@ -86,7 +91,7 @@ json::object services_view(const Snapshot& snapshot, const RuntimeStatus& runtim
                      {"discovery_name", service->discovery_name},
                      {"service_id", id.value},
                      {"protocol", to_string(service->protocol)},
-                     {"path", aliases.empty() ? "direct" : "proxy"},
+                     {"path", path_of(*service, !aliases.empty())},
                      {"aliases", std::move(aliases)},
                      {"endpoints", health_counts(*service)}};
     const auto counted = std::find_if(runtime.services.begin(), runtime.services.end(),

@@ -1,5 +1,7 @@
 #include "kernel/entries.h"
 
+#include <algorithm>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -42,16 +44,40 @@ Entries<cw_workload_port_key, std::uint32_t> workload_port_entries(const Snapsho
 }
 
 ServiceRows service_rows(const Service& service) {
+  const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                       [](const Endpoint& endpoint) { return endpoint.health == Health::healthy; });
+  const Health wanted = any_healthy ? Health::healthy : Health::unhealthy;
   ServiceRows rows;
   for (const bool v4 : {true, false}) {
     for (const Endpoint& endpoint : service.endpoints) {
-      if (endpoint.health != Health::healthy || endpoint.address.port == 0 || endpoint.address.ip.is_v4() != v4)
-        continue;
-      rows.slots.push_back(encode(endpoint.address));
+      if (endpoint.health != wanted || endpoint.address.port == 0 || endpoint.address.ip.is_v4() != v4) continue;
+      rows.slots.push_back({encode(endpoint.address), endpoint.id.value});
     }
     if (v4) rows.v4_count = static_cast<std::uint32_t>(rows.slots.size());
   }
   return rows;
+}
+
+// The setting's numbers are the programs'.
+static_assert(static_cast<int>(Balance::round_robin) == CW_BALANCE_ROUND_ROBIN);
+static_assert(static_cast<int>(Balance::random) == CW_BALANCE_RANDOM);
+static_assert(static_cast<int>(Balance::least_active) == CW_BALANCE_LEAST_ACTIVE);
+
+cw_service service_entry(const Service& service, const ServiceRows& rows, std::uint32_t generation) {
+  cw_service entry{};
+  entry.generation = generation;
+  entry.endpoint_count = static_cast<std::uint32_t>(rows.slots.size());
+  entry.v4_count = rows.v4_count;
+  entry.kernel_path = takes_kernel_path(service.settings);
+  entry.balance = static_cast<std::uint8_t>(service.settings.balance);
+  const ServiceSettings& settings = service.settings;
+  const auto milliseconds = [](std::chrono::milliseconds time) { return static_cast<std::uint32_t>(time.count()); };
+  entry.ejection_failures = settings.ejection ? static_cast<std::uint8_t>(settings.ejection_failures) : 0;
+  entry.ejection_percent = static_cast<std::uint8_t>(settings.ejection_percent);
+  entry.ejection_window_ms = milliseconds(settings.ejection_window);
+  entry.ejection_time_ms = milliseconds(settings.ejection_time);
+  entry.ejection_max_time_ms = milliseconds(settings.ejection_max_time);
+  return entry;
 }
 
 }  // namespace causeway::kernel

@@ -31,12 +31,13 @@ Entries<cw_alias_key, cw_alias> alias_entries(const Snapshot& snapshot);
 Entries<std::uint64_t, cw_workload> workload_entries(const Snapshot& snapshot);
 Entries<cw_workload_port_key, std::uint32_t> workload_port_entries(const Snapshot& snapshot);
 
-/// A service's rows by slot: its healthy endpoints, those with an IPv4 address first, each part in the snapshot's
-/// order.
+/// A service's rows by slot: its healthy endpoints (where none is, the unhealthy ones, as the proxy takes them too),
+/// those with an IPv4 address first, each part in the snapshot's order.
 struct ServiceRows {
-  std::vector<cw_socket_address> slots;
+  std::vector<cw_endpoint> slots;
   std::uint32_t v4_count = 0;
 };
 ServiceRows service_rows(const Service& service);
+cw_service service_entry(const Service& service, const ServiceRows& rows, std::uint32_t generation);
 
 }  // namespace causeway::kernel

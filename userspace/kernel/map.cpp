@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 namespace causeway::kernel {
@@ -11,8 +12,16 @@ RawMap::RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds)
     : name_(std::move(name)), fd_(std::move(fd)), limit_(limit), holds_(std::move(holds)) {}
 
 Result<void> RawMap::put_bytes(const void* key, const void* value) {
-  const int status = bpf_map_update_elem(fd(), key, value, BPF_ANY);
-  if (status == 0) return {};
+  return put_bytes(key, value, BPF_ANY);
+}
+
+Result<void> RawMap::put_new_bytes(const void* key, const void* value) {
+  return put_bytes(key, value, BPF_NOEXIST);
+}
+
+Result<void> RawMap::put_bytes(const void* key, const void* value, std::uint64_t flags) {
+  const int status = bpf_map_update_elem(fd(), key, value, flags);
+  if (status == 0 || (status == -EEXIST && flags == BPF_NOEXIST)) return {};
   if (status == -E2BIG) {
     Error full =
         make_error("write to BPF map", name_,
@@ -44,6 +53,11 @@ Result<bool> RawMap::next_key(const void* previous, void* next) const {
   if (status == 0) return true;
   if (status == -ENOENT) return false;
   return errno_error(-status, "list BPF map", name_);
+}
+
+std::size_t possible_cpus() {
+  static const int count = libbpf_num_possible_cpus();
+  return count > 0 ? static_cast<std::size_t>(count) : 1;
 }
 
 }  // namespace causeway::kernel

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "causeway/abi/config.h"
+#include "causeway/abi/counters.h"
 #include "causeway/abi/heartbeat.h"
 #include "causeway/abi/maps.h"
 #include "kernel/map.h"
@@ -29,7 +30,10 @@ struct Maps {
   Map<std::uint64_t, cw_workload> workloads;
   Map<cw_workload_port_key, std::uint32_t> workload_ports;
   Map<std::uint32_t, cw_service> services;
-  Map<cw_endpoint_key, cw_socket_address> endpoints;
+  Map<std::uint32_t, cw_service_state> service_states;
+  Map<cw_endpoint_key, cw_endpoint> endpoints;
+  Map<std::uint32_t, cw_endpoint_state> endpoint_states;
+  PerCpuMap<cw_counters_key, cw_counters> path_counters;
   Map<cw_socket_address, cw_udp_peer> dns_peers;
   Map<std::uint32_t, cw_heartbeat> heartbeat;
   RawMap listen_events;

@@ -16,6 +16,7 @@
 #include "kernel/canary.h"
 #include "kernel/cgroup.h"
 #include "kernel/encode.h"
+#include "kernel/entries.h"
 #include "kernel/object.h"
 #include "kernel/pins.h"
 #include "kernel/probe.h"
@@ -151,6 +152,8 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   for (const std::string& name : state->object.replaced)
     log::warn("BPF map {} of an earlier agent does not fit and starts empty", name);
   if (const Result<void> read = state->sync.adopt(); !read) return read.error();
+  if (const Result<void> made = state->object.maps.path_counters.make({CW_COUNTED_TOGETHER, 0}); !made)
+    return made.error();
   if (const Result<void> done = state->open_shared_memory(); !done) return done.error();
   if (const Result<void> done = state->attach(*cgroups); !done) {
     for (auto it = state->attachments.rbegin(); it != state->attachments.rend(); ++it) {
@@ -198,6 +201,24 @@ std::optional<UdpPeer> Plane::udp_peer(const SocketAddress& source) const {
   const auto peer = state_->object.maps.dns_peers.get(encode(source));
   if (!peer || !*peer) return std::nullopt;
   return UdpPeer{NamespaceNumber((*peer)->namespace_number), ClientId((*peer)->client_id), decode((*peer)->resolver)};
+}
+
+std::vector<PathCounters> Plane::path_counters() const {
+  std::vector<PathCounters> all;
+  const auto& map = state_->object.maps.path_counters;
+  const auto keys = map.keys();
+  if (!keys) return all;
+  for (const cw_counters_key& key : *keys) {
+    const auto sum = map.sum(key);
+    if (sum && *sum && !KeyBytes<cw_counters>{}(**sum, {}))
+      all.push_back({ServiceId(key.service_id), ClientId(key.client_id), **sum});
+  }
+  return all;
+}
+
+bool Plane::is_ejected(EndpointId endpoint) const {
+  const auto state = state_->object.maps.endpoint_states.get(endpoint.value);
+  return state && *state && (*state)->out != 0;
 }
 
 int Plane::heartbeat_fd() const {

@@ -8,6 +8,7 @@
 
 #include "base/ip.h"
 #include "base/result.h"
+#include "causeway/abi/counters.h"
 #include "causeway/abi/heartbeat.h"
 #include "causeway/abi/origin.h"
 #include "model/snapshot.h"
@@ -37,6 +38,14 @@ struct UdpPeer {
   SocketAddress resolver;  ///< as dialled; port 0: the agent's DNS itself was dialled (a connection's origin says so too)
 };
 
+/// What was counted of one client's connections that went straight to a service's endpoints.
+struct PathCounters {
+  ServiceId service;  ///< kCountedTogether: of all pairs for which there was no room
+  ClientId client;
+  cw_counters counted{};  ///< over all CPUs
+};
+inline constexpr ServiceId kCountedTogether{CW_COUNTED_TOGETHER};
+
 struct Feature {
   std::string name;  ///< "cgroup/connect4", "sk_storage in sockops", ...
   bool available = false;
@@ -57,7 +66,8 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), interception_effective() and heartbeat(): any.
+/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat():
+/// any.
 class Plane final : public SnapshotSink {
  public:
   static Result<std::unique_ptr<Plane>> start(const PlaneOptions& options);
@@ -74,6 +84,11 @@ class Plane final : public SnapshotSink {
 
   /// Who sent a DNS query from this source address (cgroup_skb/egress published it), if it was captured.
   std::optional<UdpPeer> udp_peer(const SocketAddress& source) const;
+
+  /// Of those for which anything was counted.
+  std::vector<PathCounters> path_counters() const;
+  /// Whether the kernel path leaves the endpoint out.
+  bool is_ejected(EndpointId endpoint) const;
 
   int heartbeat_fd() const;         ///< BPF_F_MMAPABLE array of one cw_heartbeat, for the proxy
   cw_heartbeat* heartbeat() const;  ///< this process's mapping

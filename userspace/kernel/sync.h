@@ -2,6 +2,7 @@
 // Keeps the maps in step with snapshots, by what differs. One thread.
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "kernel/entries.h"
@@ -68,14 +69,21 @@ class Sync {
 
  private:
   struct Rows {
-    std::uint32_t generation = 0;
-    std::vector<cw_socket_address> slots;   ///< the rows of that generation
+    cw_service entry{};                     ///< as it stands in the map
+    std::vector<cw_endpoint> slots;         ///< the rows of that generation
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
   Result<void> add_services(const Snapshot& snapshot);
+  Result<void> add_states(const Service& service);
+  /// Of endpoints that were there before and are not now; `now` null: the service is gone.
+  Result<void> remove_states(const Service& before, const Service* now);
+  Result<void> remove_unknown_states(const Snapshot& snapshot);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
+  /// Of a service whose rows stay.
+  Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
+  Result<void> remove_counters(std::uint32_t id);
   Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count);
 
   Maps& maps_;
@@ -83,6 +91,8 @@ class Sync {
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
+  std::unordered_set<std::uint32_t> states_;  ///< endpoints that have one
+  bool unknown_states_ = false;               ///< of an earlier agent, which may know more endpoints
 };
 
 }  // namespace causeway::kernel

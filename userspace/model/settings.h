@@ -5,8 +5,21 @@
 
 namespace causeway {
 
+/// Which way connections to a service take.
+enum class ServicePath : std::uint8_t {
+  automatic,  ///< the proxy for TCP
+  kernel,     ///< connect() is taken to an endpoint, with nothing in between
+  proxy,
+};
+
+/// How the kernel path chooses an endpoint for a connection.
+enum class Balance : std::uint8_t { round_robin, random, least_active };
+
 /// The values here are the built-in defaults.
 struct ServiceSettings {
+  ServicePath path = ServicePath::automatic;
+  Balance balance = Balance::round_robin;
+
   std::uint32_t max_connections = 8192;
   std::uint32_t max_pending_requests = 1024;
   std::uint32_t max_retries = 1024;
@@ -30,5 +43,9 @@ struct ServiceSettings {
 
   bool operator==(const ServiceSettings&) const = default;
 };
+
+inline bool takes_kernel_path(const ServiceSettings& settings) {
+  return settings.path == ServicePath::kernel;
+}
 
 }  // namespace causeway

@@ -7,7 +7,8 @@ namespace causeway {
 std::string settings_page() {
   std::string page =
       "# Settings of a service\n\n"
-      "What AWS has no words for is set by service: limits, retries, timeouts, ejection. This page is made from the "
+      "What AWS has no words for is set by service: path, limits, retries, timeouts, ejection. This page is made from "
+      "the "
       "table in\n`userspace/model/settings_table.cpp`.\n\n"
       "A setting can be given in four places. Of two, the one that stands higher counts, and `causeway explain` shows "
       "which it was.\n\n"

@@ -28,7 +28,7 @@ std::uint64_t get(const ServiceSettings& settings) {
   if constexpr (std::is_same_v<Value, milliseconds>) {
     return static_cast<std::uint64_t>((settings.*Member).count());
   } else {
-    return settings.*Member;
+    return static_cast<std::uint64_t>(settings.*Member);
   }
 }
 
@@ -38,13 +38,34 @@ void set(ServiceSettings& settings, std::uint64_t value) {
   settings.*Member = static_cast<Value>(value);
 }
 
-#define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                                      \
-  Setting {                                                                                       \
-    SettingKey::NAME, #NAME, SettingType::TYPE, MIN, MAX, OFF, TEXT, get<&ServiceSettings::NAME>, \
-        set<&ServiceSettings::NAME>                                                               \
+/// As ServicePath numbers them.
+constexpr std::array<std::string_view, 3> kPaths{"auto", "kernel", "proxy"};
+/// As Balance numbers them.
+constexpr std::array<std::string_view, 3> kBalances{"round_robin", "random", "least_active"};
+
+#define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                                          \
+  Setting {                                                                                           \
+    SettingKey::NAME, #NAME, SettingType::TYPE, MIN, MAX, OFF, TEXT, {}, get<&ServiceSettings::NAME>, \
+        set<&ServiceSettings::NAME>                                                                   \
+  }
+#define CHOICE(NAME, CHOICES, TEXT)                                                            \
+  Setting {                                                                                    \
+    SettingKey::NAME, #NAME, SettingType::choice, 0, CHOICES.size() - 1, false, TEXT, CHOICES, \
+        get<&ServiceSettings::NAME>, set<&ServiceSettings::NAME>                               \
   }
 
 constexpr std::array kTable{
+    CHOICE(
+        path, kPaths,
+        "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
+        "in between; endpoints are chosen by connection, and there are no retries, limits, timeouts and metrics of "
+        "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
+        "open stay where they are."),
+    CHOICE(
+        balance, kBalances,
+        "How the kernel path chooses an endpoint for a connection. round_robin: in turn, each of n endpoints exactly "
+        "once in n connections, over all processors. random: by chance. least_active: of two drawn by chance the one "
+        "with fewer connections of this host. The proxy takes them in turn whatever is set."),
     ROW(max_connections, count, 1, kMillion, false,
         "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
         "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
@@ -69,7 +90,8 @@ constexpr std::array kTable{
     ROW(connect_timeout, duration, 1, 10 * kMinute, false,
         "How long a connection to an endpoint may take until another endpoint is tried."),
     ROW(per_request_timeout, duration, 1, kYear, true,
-        "From a whole request to its whole answer; then 504, or a reset where a part was sent. perRequestTimeoutSeconds of "
+        "From a whole request to its whole answer; then 504, or a reset where a part was sent. "
+        "perRequestTimeoutSeconds of "
         "Service Connect sets it too."),
     ROW(http_idle_timeout, duration, 1, kYear, true,
         "How long an HTTP connection of a client, a WebSocket, or an endpoint that owes an answer may be silent. "
@@ -82,8 +104,11 @@ constexpr std::array kTable{
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
         "How many failures one after another (refused, reset, timed out, 502 to 504) leave an endpoint out. Counted by "
-        "each worker of the proxy."),
-    ROW(ejection_window, duration, kSecond, kHour, false, "The time within which these failures must come."),
+        "each worker of the proxy, and by the kernel path for the host; there connects that are refused or not "
+        "answered "
+        "are counted, and apart from them connections that are reset before any answer."),
+    ROW(ejection_window, duration, kSecond, kHour, false,
+        "The time within which these failures must come; on the kernel path, from the first of them."),
     ROW(ejection_time, duration, 100, kDay, false,
         "How long an endpoint is left out the first time, until one request tries it. Doubled each further time."),
     ROW(ejection_max_time, duration, 100, kDay, false,
@@ -92,6 +117,7 @@ constexpr std::array kTable{
     ROW(ejection_percent, percent, 0, 100, false,
         "How many of a service's endpoints may be left out at a time, rounded down."),
 };
+#undef CHOICE
 #undef ROW
 
 struct Unit {
@@ -128,6 +154,11 @@ std::optional<std::uint64_t> read_value(const Setting& setting, std::string_view
     if (text == "off" || text == "false") return 0;
     return std::nullopt;
   }
+  if (setting.type == SettingType::choice) {
+    const auto found = std::find(setting.choices.begin(), setting.choices.end(), text);
+    if (found == setting.choices.end()) return std::nullopt;
+    return static_cast<std::uint64_t>(found - setting.choices.begin());
+  }
   if (setting.may_be_off && text == "off") return 0;
   const auto number = read_number(text);
   if (!number) return std::nullopt;
@@ -139,6 +170,7 @@ std::optional<std::uint64_t> read_value(const Setting& setting, std::string_view
     case SettingType::duration:
       break;
     case SettingType::toggle:
+    case SettingType::choice:
       return std::nullopt;
   }
   if (number->value == 0 && number->rest.empty()) return 0;
@@ -181,6 +213,7 @@ Result<std::uint64_t> parse_setting(const Setting& setting, std::string_view tex
 
 std::string show_setting(const Setting& setting, std::uint64_t value) {
   if (setting.type == SettingType::toggle) return value != 0 ? "on" : "off";
+  if (setting.type == SettingType::choice) return std::string(setting.choices[value]);
   if (setting.may_be_off && value == 0) return "off";
   if (setting.type == SettingType::duration) return show_duration(value);
   return fmt::format("{}{}", value, setting.type == SettingType::percent ? "%" : "");
@@ -188,6 +221,10 @@ std::string show_setting(const Setting& setting, std::uint64_t value) {
 
 std::string allowed_values(const Setting& setting) {
   if (setting.type == SettingType::toggle) return "on or off";
+  if (setting.type == SettingType::choice) {
+    const std::vector<std::string> but_last(setting.choices.begin(), setting.choices.end() - 1);
+    return fmt::format("{} or {}", join(but_last, ", "), setting.choices.back());
+  }
   const auto min = show_setting(setting, setting.min);
   const auto max = show_setting(setting, setting.max);
   const std::string_view off = setting.may_be_off ? ", or off" : "";
@@ -198,6 +235,7 @@ std::string allowed_values(const Setting& setting) {
       return fmt::format("a duration from {} to {}, such as 5s or 250ms{}", min, max, off);
     case SettingType::count:
     case SettingType::toggle:
+    case SettingType::choice:
       break;
   }
   return fmt::format("a number from {} to {}{}", min, max, off);

@@ -32,6 +32,8 @@ enum class SettingKey : std::uint8_t {
   ejection_time = 15,
   ejection_max_time = 16,
   ejection_percent = 17,
+  path = 18,
+  balance = 19,
 };
 
 enum class SettingType : std::uint8_t {
@@ -39,6 +41,7 @@ enum class SettingType : std::uint8_t {
   percent,
   duration,  ///< in milliseconds
   toggle,    ///< 0 is off, 1 is on
+  choice,    ///< the number of one of several words
 };
 
 struct Setting {
@@ -48,6 +51,7 @@ struct Setting {
   std::uint64_t min, max;  ///< of the value as a number: milliseconds, percent, count
   bool may_be_off;         ///< beside the range, 0 is allowed and means off
   std::string_view text;   ///< a sentence or two for docs/settings.md
+  std::span<const std::string_view> choices;
   std::uint64_t (*get)(const ServiceSettings&);
   void (*set)(ServiceSettings&, std::uint64_t);
 };
@@ -65,13 +69,13 @@ const Setting* find_setting(std::uint64_t number);
 /// Values of some settings, checked.
 using SettingValues = std::map<SettingKey, std::uint64_t>;
 
-/// "250ms", "5s", "2m", "1h", "1d", "20%", "20", "on", "off". The Error's cause says what is allowed.
+/// "250ms", "5s", "2m", "1h", "1d", "20%", "20", "on", "off", "kernel". The Error's cause says what is allowed.
 Result<std::uint64_t> parse_setting(const Setting& setting, std::string_view text);
 /// Whether the value is one that parse_setting() could answer.
 bool fits(const Setting& setting, std::uint64_t value);
 /// As parse_setting() takes it, in the largest unit that holds it exactly.
 std::string show_setting(const Setting& setting, std::uint64_t value);
-/// What a value may be: "a duration from 1ms to 10m, such as 5s or 250ms".
+/// What a value may be: "a duration from 1ms to 10m, such as 5s or 250ms", "auto, kernel or proxy".
 std::string allowed_values(const Setting& setting);
 /// `unknown setting "max_conections"; did you mean max_connections?`
 std::string unknown_setting(std::string_view name);

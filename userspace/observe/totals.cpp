@@ -1,5 +1,6 @@
 #include "observe/totals.h"
 
+#include <optional>
 #include <tuple>
 
 #include "model/names.h"
@@ -45,15 +46,31 @@ struct PairNames {
   std::string_view namespace_name, discovery_name, client;
 };
 
-void expose(Exposition& out, const PairNames& names, const Totals& t) {
+void expose_connections(Exposition& out, const PairNames& names, std::string_view on_path, const Totals& t) {
   const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name}, client{"client", names.client};
-  const Label path{"path", "proxy"};
-  for (std::size_t i = 0; i < kCodes.size(); ++i) {
-    if (t.requests[i] != 0) out.add(Metric::requests_total, {ns, dn, client, path, {"code", kCodes[i]}}, static_cast<double>(t.requests[i]));
-  }
+  const Label path{"path", on_path};
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
     const auto failed = t.connections_failed[i];
     if (failed != 0) out.add(Metric::connections_failed_total, {ns, dn, client, path, {"reason", kReasons[i]}}, static_cast<double>(failed));
+  }
+  out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets,
+                    t.connect_sum_us);
+  const std::pair<Metric, std::uint64_t> plain[] = {{Metric::connections_opened_total, t.connections_opened},
+                                                    {Metric::connections_active, t.connections_active},
+                                                    {Metric::bytes_sent_total, t.bytes_sent},
+                                                    {Metric::bytes_received_total, t.bytes_received},
+                                                    {Metric::ejections_total, t.ejections},
+                                                    {Metric::ejection_returns_total, t.ejection_returns}};
+  for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
+}
+
+void expose_requests(Exposition& out, const PairNames& names, const Totals& t) {
+  const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name},
+      client{"client", names.client};
+  const Label path{"path", "proxy"};
+  for (std::size_t i = 0; i < kCodes.size(); ++i) {
+    if (t.requests[i] != 0)
+      out.add(Metric::requests_total, {ns, dn, client, path, {"code", kCodes[i]}}, static_cast<double>(t.requests[i]));
   }
   for (std::size_t i = 0; i < kBounds.size(); ++i) {
     const auto exceeded = t.bounds_exceeded[i];
@@ -64,13 +81,32 @@ void expose(Exposition& out, const PairNames& names, const Totals& t) {
     if (refused != 0) out.add(Metric::overflows_total, {ns, dn, client, path, {"reason", kOverflowReasons[i]}}, static_cast<double>(refused));
   }
   out.add_histogram(Metric::request_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.request_buckets, t.request_sum_us);
-  out.add_histogram(Metric::connect_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.connect_buckets, t.connect_sum_us);
-  const std::pair<Metric, std::uint64_t> plain[] = {
-      {Metric::connections_opened_total, t.connections_opened}, {Metric::connections_active, t.connections_active},
-      {Metric::bytes_sent_total, t.bytes_sent},                 {Metric::bytes_received_total, t.bytes_received},
-      {Metric::retries_total, t.retries},                       {Metric::ejections_total, t.ejections},
-      {Metric::ejection_returns_total, t.ejection_returns}};
-  for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
+  out.add(Metric::retries_total, {ns, dn, client, path}, static_cast<double>(t.retries));
+}
+
+constexpr PairNames kOtherNames{"other", "other", "other"};
+
+struct NamedTotals {
+  /// Two clients may share a label (a service deleted and made again, two clusters): one series each label set.
+  std::map<std::tuple<ServiceId, std::string_view>, Totals> named;
+  std::optional<Totals> other;
+};
+
+NamedTotals with_names(const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients) {
+  NamedTotals out;
+  for (const auto& [key, t] : totals) {
+    const auto& [service, client] = key;
+    const bool known = snapshot.services.contains(service);
+    if (!known && service != kOverflow) continue;
+    const auto label = std::tuple(service, clients.of(client));
+    if (known && (out.named.size() < kMaxPairs || out.named.contains(label))) {
+      merge(out.named[label], t);
+    } else {
+      if (!out.other) out.other.emplace();
+      merge(*out.other, t);
+    }
+  }
+  return out;
 }
 
 /// What its limits are about belongs to the service: a connection that one client made serves the next.
@@ -131,36 +167,42 @@ std::string_view ClientNames::of(ClientId client) const {
   return found == names_.end() ? std::string_view("unknown") : std::string_view(found->second);
 }
 
-void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients) {
-  // Two clients may share a label (a service deleted and made again, two clusters): one series each label set.
-  std::map<std::tuple<ServiceId, std::string_view>, Totals> named;
-  Totals other;
-  bool has_other = false;
-  for (const auto& [key, t] : totals) {
-    const auto& [service, client] = key;
-    const bool known = snapshot.services.contains(service);
-    if (!known && service != kOverflow) continue;
-    const auto label = std::tuple(service, clients.of(client));
-    if (known && (named.size() < kMaxPairs || named.contains(label))) {
-      merge(named[label], t);
-    } else {
-      merge(other, t);
-      has_other = true;
-    }
-  }
+void expose_totals(Exposition& out, const PathTotals& totals, const Snapshot& snapshot, const ClientNames& clients) {
+  const auto proxy = with_names(totals.proxy, snapshot, clients);
   std::map<ServiceId, Totals> by_service;
-  for (const auto& [key, t] : named) {
+  for (const auto& [key, t] : proxy.named) {
     const auto& service = *snapshot.services.at(std::get<0>(key));
-    expose(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, t);
+    const PairNames names{service.namespace_name, service.discovery_name, std::get<1>(key)};
+    expose_requests(out, names, t);
+    expose_connections(out, names, "proxy", t);
     merge(by_service[service.id], t);
   }
   for (const auto& [id, t] : by_service) {
     const auto& service = *snapshot.services.at(id);
     expose_usage(out, {service.namespace_name, service.discovery_name, {}}, t, &service.settings);
   }
-  if (!has_other) return;
-  expose(out, {"other", "other", "other"}, other);
-  expose_usage(out, {"other", "other", {}}, other, nullptr);
+  if (proxy.other) {
+    expose_requests(out, kOtherNames, *proxy.other);
+    expose_connections(out, kOtherNames, "proxy", *proxy.other);
+    expose_usage(out, kOtherNames, *proxy.other, nullptr);
+  }
+  const auto kernel = with_names(totals.kernel, snapshot, clients);
+  for (const auto& [key, t] : kernel.named) {
+    const auto& service = *snapshot.services.at(std::get<0>(key));
+    expose_connections(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, "kernel", t);
+  }
+  if (kernel.other) expose_connections(out, kOtherNames, "kernel", *kernel.other);
+}
+
+void expose_ejected(Exposition& out, const Snapshot& snapshot, const std::function<bool(EndpointId)>& is_ejected) {
+  for (const auto& [_, service] : snapshot.services) {
+    if (!takes_kernel_path(service->settings)) continue;
+    std::uint64_t ejected = 0;
+    for (const auto& endpoint : service->endpoints) ejected += is_ejected(endpoint.id) ? 1 : 0;
+    out.add(Metric::endpoints_ejected,
+            {{"namespace", service->namespace_name}, {"discovery_name", service->discovery_name}, {"path", "kernel"}},
+            static_cast<double>(ejected));
+  }
 }
 
 void expose_access_log(Exposition& out, const Slab& slab) {

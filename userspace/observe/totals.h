@@ -2,6 +2,7 @@
 // The shared counters added up over the workers, with names instead of numbers.
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -45,8 +46,15 @@ class ClientNames {
 /// Series of at most this many (service, client) pairs; what is beyond goes into one named "other".
 inline constexpr std::size_t kMaxPairs = 1024;
 
+/// What was counted where. Of the kernel path there are connections and bytes alone.
+struct PathTotals {
+  TotalsMap proxy, kernel;
+};
+
 /// Adds requests, connections, bytes, retries, ejections, and what of the services' limits is in use. Services that `snapshot` lacks are left out.
-void expose_totals(Exposition& out, const TotalsMap& totals, const Snapshot& snapshot, const ClientNames& clients);
+void expose_totals(Exposition& out, const PathTotals& totals, const Snapshot& snapshot, const ClientNames& clients);
+/// Adds how many endpoints of each service on the kernel path are left out there.
+void expose_ejected(Exposition& out, const Snapshot& snapshot, const std::function<bool(EndpointId)>& is_ejected);
 /// Adds the access log's lines, written and dropped.
 void expose_access_log(Exposition& out, const Slab& slab);
 /// Adds the endpoints by health, zeros included, so that a service without any is seen.

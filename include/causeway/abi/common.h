@@ -15,6 +15,9 @@
 #endif
 #endif
 
+/* Arithmetic that both sides compile. */
+#define CW_PURE static inline __attribute__((always_inline))
+
 #define CW_ASSERT_SIZE(type, size) CW_STATIC_ASSERT(sizeof(struct type) == (size), #type " changed its size")
 #define CW_ASSERT_OFFSET(type, member, offset) \
   CW_STATIC_ASSERT(__builtin_offsetof(struct type, member) == (offset), #type "." #member " moved")

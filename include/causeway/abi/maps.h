@@ -43,14 +43,35 @@ struct cw_workload_port_key {
 };
 CW_ASSERT_SIZE(cw_workload_port_key, 16);
 
+#define CW_BALANCE_ROUND_ROBIN 0
+#define CW_BALANCE_RANDOM 1
+#define CW_BALANCE_LEAST_ACTIVE 2
+
 /* Keyed by service id (u32). One write of this value flips the generation: a dial sees the old rows or the new ones. */
 struct cw_service {
   __u32 generation;
-  __u32 endpoint_count; /* healthy ones; slots 0..endpoint_count-1 */
-  __u32 v4_count;       /* those with an IPv4 address: the first slots */
-  __u32 pad;
+  __u32 endpoint_count;   /* healthy ones; slots 0..endpoint_count-1 */
+  __u32 v4_count;         /* those with an IPv4 address: the first slots */
+  __u8 kernel_path;       /* 1: a dial goes to an endpoint, not to the proxy */
+  __u8 balance;           /* CW_BALANCE_… */
+  __u8 ejection_failures; /* 0: none is left out */
+  __u8 ejection_percent;
+  __u32 ejection_window_ms;
+  __u32 ejection_time_ms;
+  __u32 ejection_max_time_ms;
 };
-CW_ASSERT_SIZE(cw_service, 16);
+CW_ASSERT_SIZE(cw_service, 28);
+CW_ASSERT_OFFSET(cw_service, kernel_path, 12);
+CW_ASSERT_OFFSET(cw_service, balance, 13);
+
+/* Keyed by service id (u32). What goes on while the service's entry and rows change; the programs write it. */
+struct cw_service_state {
+  __u64 turns;      /* connections that took an endpoint in turn, added atomically over the CPUs */
+  __u64 v4_turns;   /* those that could take an IPv4 endpoint only, while the service has others too */
+  __u64 ejecting;   /* 1: a processor is deciding whether one more may be left out */
+  __u64 full_until; /* as many are left out as may be, when they were last counted */
+};
+CW_ASSERT_SIZE(cw_service_state, 32);
 
 struct cw_endpoint_key {
   __u32 service_id;
@@ -59,7 +80,32 @@ struct cw_endpoint_key {
 };
 CW_ASSERT_SIZE(cw_endpoint_key, 12);
 
-/* The value of an endpoint row is a struct cw_socket_address. */
+struct cw_endpoint {
+  struct cw_socket_address address;
+  __u32 endpoint_id;
+};
+CW_ASSERT_SIZE(cw_endpoint, 24);
+CW_ASSERT_OFFSET(cw_endpoint, endpoint_id, 20);
+
+/* Keyed by endpoint id (u32). What goes on while rows change; the programs write it. */
+struct cw_failure_run {
+  __u64 since; /* of the first */
+  __u32 count;
+  __u32 pad;
+};
+#define CW_RUN_CONNECT 0 /* refused, or not answered; ended by a connection that is established */
+#define CW_RUN_RESET 1   /* reset or timed out before any answer; ended by a connection that ends otherwise */
+
+struct cw_endpoint_state {
+  __s64 active;                  /* connections that are being made or open, added atomically over the CPUs */
+  __u64 until;                   /* out: when it may be tried; else: when `ejections` is forgotten */
+  struct cw_failure_run runs[2]; /* two processors may count one failure for two, or two for one */
+  __u32 ejections;               /* in a row */
+  __u8 out;                      /* 1: left out */
+  __u8 by_reset;                 /* by which run */
+  __u8 pad[2];
+};
+CW_ASSERT_SIZE(cw_endpoint_state, 56);
 
 /* Keyed by the source address of a DNS query (struct cw_socket_address). */
 struct cw_udp_peer {

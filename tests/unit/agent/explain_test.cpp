@@ -99,6 +99,32 @@ TEST_F(ExplainTest, AliasIsFollowedToItsEndpoints) {
   EXPECT_THAT(text(answer), HasSubstr("1 of 4 take connections"));
 }
 
+TEST_F(ExplainTest, ThePathAndItsReason) {
+  EXPECT_EQ(ask("user-svc:80").at("path").at("reason").as_string(), "path is auto, which is the proxy for TCP");
+  users.settings.path = ServicePath::kernel;
+  auto answer = ask("user-svc:80");
+  EXPECT_EQ(verdict(answer), "answered");
+  EXPECT_EQ(answer.at("path").at("kind").as_string(), "kernel");
+  EXPECT_THAT(text(answer), HasSubstr("straight from connect() to an endpoint (path is kernel)"));
+  EXPECT_THAT(text(answer), HasSubstr("1 of 4 take connections, in turn (balance is round_robin)"));
+  users.settings.balance = Balance::random;
+  EXPECT_THAT(text(ask("user-svc:80")), HasSubstr("by chance (balance is random)"));
+  users.endpoints.clear();
+  EXPECT_THAT(text(ask("user-svc:80")), HasSubstr("ECONNREFUSED"));
+
+  control::ServiceRecord record;
+  record.id = "srv-1";
+  record.namespace_id = "ns-1";
+  record.name = "users";
+  record.number = ServiceId{1};
+  record.attributes["causeway:path"] = "proxy";
+  state.services["srv-1"] = record;
+  users.settings.path = ServicePath::proxy;
+  answer = ask("user-svc:80");
+  EXPECT_EQ(answer.at("path").at("kind").as_string(), "proxy");
+  EXPECT_EQ(answer.at("path").at("reason").as_string(), "path is proxy, by the service attribute causeway:path");
+}
+
 TEST_F(ExplainTest, WithoutAPortTheFirstIsTakenAndAllAreNamed) {
   const auto answer = ask("user-svc");
   EXPECT_EQ(answer.at("port").to_number<int>(), 80);

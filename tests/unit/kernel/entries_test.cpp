@@ -32,7 +32,7 @@ Workload workload(std::uint64_t cgroup_id, std::vector<std::uint16_t> ports) {
 
 std::vector<std::string> texts(const ServiceRows& rows) {
   std::vector<std::string> all;
-  for (const cw_socket_address& row : rows.slots) all.push_back(decode(row).to_string());
+  for (const cw_endpoint& row : rows.slots) all.push_back(decode(row.address).to_string());
   return all;
 }
 
@@ -86,6 +86,42 @@ TEST(ServiceRows, HealthyOnesWithIpv4First) {
   const ServiceRows rows = service_rows(service);
   EXPECT_EQ(texts(rows), (std::vector<std::string>{"10.0.0.1:80", "10.0.0.6:8080", "[2001:db8::1]:80"}));
   EXPECT_EQ(rows.v4_count, 2u);
+}
+
+TEST(ServiceRows, UnhealthyOnesWhereNoneIsHealthy) {
+  Service service;
+  service.endpoints = {endpoint("10.0.0.1:80", Health::starting), endpoint("10.0.0.2:80", Health::unhealthy),
+                       endpoint("10.0.0.3:80", Health::draining)};
+  EXPECT_EQ(texts(service_rows(service)), (std::vector<std::string>{"10.0.0.2:80"}));
+}
+
+TEST(ServiceEntry, TellsPathAndBalance) {
+  Service service;
+  service.endpoints = {endpoint("10.0.0.1:80"), endpoint("[::1]:80")};
+  for (const auto& [path, kernel] :
+       {std::pair{ServicePath::automatic, 0}, std::pair{ServicePath::proxy, 0}, std::pair{ServicePath::kernel, 1}}) {
+    service.settings.path = path;
+    const cw_service entry = service_entry(service, service_rows(service), 7);
+    EXPECT_EQ(entry.generation, 7u);
+    EXPECT_EQ(entry.endpoint_count, 2u);
+    EXPECT_EQ(entry.v4_count, 1u);
+    EXPECT_EQ(entry.kernel_path, kernel);
+    EXPECT_EQ(entry.balance, CW_BALANCE_ROUND_ROBIN);
+  }
+  service.settings.balance = Balance::random;
+  EXPECT_EQ(service_entry(service, service_rows(service), 1).balance, CW_BALANCE_RANDOM);
+}
+
+TEST(ServiceEntry, TellsWhenAnEndpointIsLeftOut) {
+  Service service;
+  cw_service entry = service_entry(service, service_rows(service), 1);
+  EXPECT_EQ(entry.ejection_failures, 5);
+  EXPECT_EQ(entry.ejection_percent, 50);
+  EXPECT_EQ(entry.ejection_window_ms, 30'000u);
+  EXPECT_EQ(entry.ejection_time_ms, 30'000u);
+  EXPECT_EQ(entry.ejection_max_time_ms, 300'000u);
+  service.settings.ejection = false;
+  EXPECT_EQ(service_entry(service, service_rows(service), 1).ejection_failures, 0);
 }
 
 TEST(ServiceRows, NoneWithoutEndpoints) {

@@ -63,6 +63,12 @@ TEST(SettingsTable, ReadsValues) {
       {"ejection", "false", 0},
       {"ejection", "1", kRefused},
       {"ejection", "ON", kRefused},
+      {"path", "auto", 0},
+      {"path", "kernel", 1},
+      {"path", "proxy", 2},
+      {"path", "Kernel", kRefused},
+      {"path", "1", kRefused},
+      {"path", "", kRefused},
   };
   for (const auto& c : cases) EXPECT_EQ(parsed(c.name, c.text), c.value) << c.name << " " << c.text;
 }
@@ -79,12 +85,13 @@ TEST(SettingsTable, SaysWhatIsAllowed) {
   EXPECT_EQ(message("max_endpoint_connections", "0x"),
             "set max_endpoint_connections: it takes a number from 1 to 1000000, or off, not \"0x\"");
   EXPECT_EQ(message("ejection", "maybe"), "set ejection: it takes on or off, not \"maybe\"");
+  EXPECT_EQ(message("path", "kernle"), "set path: it takes auto, kernel or proxy, not \"kernle\"");
   EXPECT_LT(message("retries", std::string(100'000, '9')).size(), 200u);
 }
 
 TEST(SettingsTable, NamesTheNearestSetting) {
   EXPECT_EQ(unknown_setting("max_conections"), "unknown setting \"max_conections\"; did you mean max_connections?");
-  EXPECT_NE(unknown_setting("colour").find("the settings are: max_connections, "), std::string::npos);
+  EXPECT_NE(unknown_setting("colour").find("the settings are: path, "), std::string::npos);
   EXPECT_EQ(find_setting("colour"), nullptr);
   EXPECT_EQ(find_setting(std::uint64_t{0}), nullptr);
   EXPECT_EQ(find_setting(std::uint64_t{1'000'000}), nullptr);

@@ -66,7 +66,7 @@ TEST(Totals, AddsUpWorkersAndNamesClients) {
   snapshot->workloads.clear();
   names.learn(*snapshot);
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot, names);
+  expose_totals(out, {add_up(slab), {}}, *snapshot, names);
   expose_endpoints(out, *snapshot);
   const auto text = out.text();
   EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"frontend\","
@@ -88,7 +88,7 @@ TEST(Totals, WhatIsInUseIsTheServicesAndMeasuredByItsLimits) {
   service->settings.max_pending_requests = 3;
   snapshot->services[ServiceId{1}] = service;
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot, {});
+  expose_totals(out, {add_up(slab), {}}, *snapshot, {});
   const auto text = out.text();
   const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",path=\"proxy\"";
   for (const auto& line : {"causeway_upstream_connections_active" + of + "} 7\n",
@@ -102,7 +102,7 @@ TEST(Totals, WhatIsInUseIsTheServicesAndMeasuredByItsLimits) {
 
   slab.reset_gauges();
   Exposition after;
-  expose_totals(after, add_up(slab), *snapshot, {});
+  expose_totals(after, {add_up(slab), {}}, *snapshot, {});
   EXPECT_EQ(count(after.text(), "causeway_upstream_connections_active" + of + "} 0\n"), 1u);
   EXPECT_EQ(count(after.text(), "reason=\"retries\"} 3\n"), 1u) << "counters outlive the proxy";
 }
@@ -112,18 +112,44 @@ TEST(Totals, CardinalityIsBoundedAndNothingIsLost) {
   auto slab = Slab::create(2).value();
   for (std::uint32_t i = 1; i <= kServices; ++i) bump(slab.slot(i % 2, ServiceId{i}, kHostClient).requests[2]);
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot_of(kServices), {});
+  expose_totals(out, {add_up(slab), {}}, *snapshot_of(kServices), {});
   const auto text = out.text();
   EXPECT_EQ(count(text, "causeway_requests_total{"), kMaxPairs + 1);
   EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\",code=\"2xx\"} " +
                             std::to_string(kServices - kMaxPairs) + "\n"), 1u);
 }
 
+TEST(Totals, TheKernelPathHasConnectionsAndBytesAlone) {
+  TotalsMap kernel;
+  Totals& host = kernel[{ServiceId{1}, kHostClient}];
+  host.connections_opened = 5;
+  host.connections_active = 2;
+  host.bytes_sent = 70;
+  host.connections_failed[static_cast<std::size_t>(FailureReason::refused)] = 3;
+  host.connect_buckets[0] = 5;
+  kernel[{ServiceId{9}, kHostClient}].connections_opened = 1;  // of a service that is gone
+  kernel[{ServiceId{0xffffffff}, kHostClient}].connections_opened = 4;
+  Exposition out;
+  expose_totals(out, {{}, kernel}, *snapshot_of(1), {});
+  const auto text = out.text();
+  const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"host\",path=\"kernel\"";
+  for (const auto& line :
+       {"causeway_connections_opened_total" + of + "} 5\n", "causeway_connections_active" + of + "} 2\n",
+        "causeway_bytes_sent_total" + of + "} 70\n", "causeway_connect_duration_seconds_count" + of + "} 5\n",
+        "causeway_connections_failed_total" + of + ",reason=\"refused\"} 3\n"}) {
+    EXPECT_EQ(count(text, line), 1u) << line << "in\n" << text;
+  }
+  EXPECT_EQ(count(text, "causeway_connections_opened_total{"), 2u);
+  EXPECT_EQ(count(text, "client=\"other\",path=\"kernel\"} 4\n"), 1u);
+  for (const char* absent : {"requests", "retries", "upstream", "path=\"proxy\""})
+    EXPECT_EQ(count(text, absent), 0u) << absent;
+}
+
 TEST(Totals, ARemovedServiceLeavesTheExposition) {
   auto slab = Slab::create(1).value();
   bump(slab.slot(0, ServiceId{9}, kHostClient).requests[2]);
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
   EXPECT_EQ(out.text(), "");
 }
 
@@ -135,7 +161,7 @@ TEST(Totals, WhatAProxyMayWriteIsNamedFromTheSnapshotAlone) {
   bump(slab.slot(0, ServiceId{1}, ClientId{456}).retries, 3);
   bump(slab.slot(0, ServiceId{0}, kHostClient).retries, 7);  // the overflow slot
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
   const auto text = out.text();
   EXPECT_EQ(count(text, "causeway_retries_total{"), 2u);
   EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"unknown\",path=\"proxy\"} 5\n"), 1u);
@@ -179,7 +205,7 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   for (auto& overflow : slot.overflows) bump(overflow);
   slot.request_duration.observe(10);
   Exposition out;
-  expose_totals(out, add_up(slab), *snapshot_of(1), {});
+  expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
   expose_endpoints(out, *snapshot_of(1));
   expose_access_log(out, slab);
   out.add(Metric::dns_queries_total, {{"result", "answered"}}, 1);

@@ -1,0 +1,120 @@
+/* Endpoints that keep failing are left out (ejection.h), told by what becomes of connections. Their state is written
+ * without a lock: a race of two processors miscounts a failure, no more. That one more may be left out is decided by
+ * one processor at a time, or half of the endpoints could become all of them. */
+#pragma once
+
+#include "counters.h"
+#include "ejection.h"
+#include "services.h"
+#include "storage.h"
+
+#define OUT_CHUNK 64
+#define OUT_CHUNKS 64 /* of a service with more endpoints than both make, so many stand for all */
+/* Without room a large service is not counted again for this long: each failure would walk through all its rows. */
+#define NO_ROOM_NS (100 * CW_NS_PER_MS)
+
+/* Functions of their own: the verifier walks through each once, not once for each way that leads here. */
+__noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end) {
+  const struct cw_endpoint_key of = {service_id, generation, 0};
+  __u32 out = 0;
+  for (__u32 i = 0; i < OUT_CHUNK; i++) {
+    if (begin + i >= end) break;
+    const struct cw_endpoint* endpoint = endpoint_at(&of, begin + i);
+    const struct cw_endpoint_state* state =
+        endpoint ? bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id) : NULL;
+    if (state && state->out) out++;
+  }
+  return out;
+}
+
+__noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
+  __u32 out = 0;
+  for (__u32 chunk = 0; chunk < OUT_CHUNKS; chunk++) {
+    if (chunk * OUT_CHUNK >= count) break;
+    out += count_out_of_chunk(service_id, generation, chunk * OUT_CHUNK, count);
+  }
+  return out;
+}
+
+/* One processor at a time. */
+static __always_inline int has_room(__u32 service_id, const struct cw_service* service, struct cw_service_state* state,
+                                    __u64 now) {
+  const __u32 most = OUT_CHUNK * OUT_CHUNKS;
+  const __u32 all = service->endpoint_count < most ? service->endpoint_count : most;
+  if (all > OUT_CHUNK && now < state->full_until) return 0;
+  if (cw_has_room(service, count_out(service_id, service->generation, all), all)) return 1;
+  state->full_until = now + NO_ROOM_NS;
+  return 0;
+}
+
+static __always_inline void leave_out(struct cw_endpoint_state* state, const struct cw_service* service, __u64 now) {
+  state->until = now + cw_time_out(service, state->ejections);
+  state->ejections++;
+  state->runs[CW_RUN_CONNECT].count = 0;
+  state->runs[CW_RUN_RESET].count = 0;
+  state->out = 1;
+}
+
+static __always_inline int eject(__u32 service_id, const struct cw_service* service, struct cw_endpoint_state* state,
+                                 __u32 run, __u64 now) {
+  struct cw_service_state* of_service = bpf_map_lookup_elem(&service_states, &service_id);
+  if (!of_service || __sync_val_compare_and_swap(&of_service->ejecting, 0, 1) != 0) return 0;
+  const int ejected = !state->out && has_room(service_id, service, of_service, now);
+  if (ejected) {
+    if (now >= state->until) state->ejections = 0;
+    state->by_reset = run == CW_RUN_RESET;
+    leave_out(state, service, now);
+  }
+  __sync_val_compare_and_swap(&of_service->ejecting, 1, 0);
+  return ejected;
+}
+
+static __always_inline void report_failure(const struct connection* connection, struct cw_counters* counters,
+                                           __u32 run) {
+  const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  if (!service || !state || !service->ejection_failures) return;
+  const __u64 now = bpf_ktime_get_ns();
+  int ejected = 0;
+  if (state->out) { /* others were begun before it was left out */
+    ejected = connection->on_trial;
+    if (ejected) leave_out(state, service, now);
+  } else if (cw_run_failed(&state->runs[run == CW_RUN_RESET], service, now)) {
+    ejected = eject(service_id, service, state, run, now);
+  }
+  if (ejected) count(&counters->ejections, 1);
+}
+
+/* It is back with its first connection. One that was left out for resets, which come later, has none to spare. */
+static __always_inline void report_connected(const struct connection* connection, struct cw_counters* counters) {
+  const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  if (!state) return;
+  if (state->runs[CW_RUN_CONNECT].count) state->runs[CW_RUN_CONNECT].count = 0;
+  if (!state->out || !connection->on_trial) return;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  if (!service) return;
+  const __u64 now = bpf_ktime_get_ns();
+  state->until = now + cw_remembered(service);
+  if (state->by_reset && service->ejection_failures) {
+    state->runs[CW_RUN_RESET].since = now;
+    state->runs[CW_RUN_RESET].count = service->ejection_failures - 1u;
+  }
+  state->out = 0;
+  count(&counters->ejection_returns, 1);
+}
+
+static __always_inline void report_answered(const struct connection* connection) {
+  const __u32 endpoint_id = connection->endpoint_id;
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  if (state && state->runs[CW_RUN_RESET].count) state->runs[CW_RUN_RESET].count = 0;
+}
+
+/* Nothing was learned: the next may try it. */
+static __always_inline void report_abandoned(const struct connection* connection) {
+  const __u32 endpoint_id = connection->endpoint_id;
+  if (!connection->on_trial) return;
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  if (state && state->out) state->until = bpf_ktime_get_ns();
+}

@@ -1,0 +1,114 @@
+/* What becomes of a connection that went straight to an endpoint, told by its socket's changes of state. */
+#pragma once
+
+#include "counters.h"
+#include "outlier.h"
+#include "services.h"
+#include "storage.h"
+
+#define TCP_STATE_ESTABLISHED 1
+#define TCP_STATE_FIN_WAIT1 4
+#define TCP_STATE_FIN_WAIT2 5
+#define TCP_STATE_TIME_WAIT 6
+#define TCP_STATE_CLOSE 7
+#define TCP_STATE_LAST_ACK 9
+#define TCP_STATE_LISTEN 10
+#define TCP_STATE_CLOSING 11
+
+#define SOCK_DEAD_BIT 1ul
+#define SOCK_DONE_BIT 2ul
+#define NS_PER_US 1000
+
+static __always_inline struct tcp_sock* ops_kernel_sock(struct bpf_sock_ops* ctx) {
+  return (struct tcp_sock*)BPF_CORE_READ((struct bpf_sock_ops_kern*)(void*)ctx, sk);
+}
+
+static __always_inline void add_active(__u32 endpoint_id, __s64 by) {
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  if (state) __sync_fetch_and_add(&state->active, by);
+}
+
+/* TCP_CONNECT_CB: from here on every end is told by TCP_CLOSE. */
+static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct connection* connection) {
+  if (connection->phase != CHOSEN) return;
+  if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
+  connection->phase = CONNECTING;
+  add_active(connection->endpoint_id, 1);
+}
+
+static __always_inline void watch_established(struct connection* connection) {
+  if (connection->phase != CONNECTING) return;
+  connection->phase = OPEN;
+  struct cw_counters* counters = find_counters(&connection->counters);
+  if (!counters) return;
+  count(&counters->opened, 1);
+  report_connected(connection, counters);
+  count_connect_time(counters, (bpf_ktime_get_ns() - connection->origin.dialled_ns) / NS_PER_US);
+}
+
+/* Of a connection that was never established; CW_FAILED_REASONS: of no failure, its client gave up. One that gave up
+ * after the SYN had gone out again, unanswered, waited for an endpoint that does not answer. */
+static __always_inline __u32 why_not_connected(struct bpf_sock_ops* ctx, int error) {
+  if (error == ECONNREFUSED) return CW_FAILED_REFUSED;
+  if (error == ETIMEDOUT) return CW_FAILED_TIMEOUT;
+  if (error == EHOSTUNREACH || error == ENETUNREACH) return CW_FAILED_UNREACHABLE;
+  if (error == ECONNRESET) return CW_FAILED_RESET;
+  if (error) return CW_FAILED_OTHER;
+  return ctx->total_retrans ? CW_FAILED_TIMEOUT : CW_FAILED_REASONS;
+}
+
+/* Of an established one. An RST to a socket that its process has closed is no failure: nobody waits for an answer. */
+static __always_inline __u32 why_ended(int error, __u64 flags) {
+  if (error == ETIMEDOUT) return CW_FAILED_TIMEOUT;
+  if (error == ECONNRESET && !(flags & SOCK_DEAD_BIT)) return CW_FAILED_RESET;
+  return CW_FAILED_REASONS;
+}
+
+static __always_inline int is_the_endpoints(__u32 reason) {
+  return reason == CW_FAILED_REFUSED || reason == CW_FAILED_RESET || reason == CW_FAILED_TIMEOUT;
+}
+
+static __always_inline int sent_fin(__u32 state) {
+  return state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_FIN_WAIT2 || state == TCP_STATE_TIME_WAIT ||
+         state == TCP_STATE_CLOSING || state == TCP_STATE_LAST_ACK;
+}
+
+/* The kernel's sums follow the sequence numbers, where SYN and FIN count one each: its own SYN and FIN in what was
+ * acknowledged, and the peer's FIN in what was received (tcp_fin() sets SOCK_DONE). */
+static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_counters* counters, struct tcp_sock* tcp,
+                                        __u64 flags) {
+  const __u32 write_seq = BPF_CORE_READ(tcp, write_seq);
+  const __u64 not_data = 1 + (sent_fin(ctx->args[0]) && ctx->snd_una == write_seq);
+  const __u64 acked = ctx->bytes_acked;
+  const __u64 received = ctx->bytes_received;
+  count(&counters->bytes_sent, acked > not_data ? acked - not_data : 0);
+  count(&counters->bytes_received, received - (received && (flags & SOCK_DONE_BIT)));
+}
+
+/* TCP_CLOSE. */
+static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct connection* connection) {
+  const __u32 phase = connection->phase;
+  if (phase != CONNECTING && phase != OPEN) return;
+  connection->phase = NOT_WATCHED;
+  add_active(connection->endpoint_id, -1);
+  struct cw_counters* counters = find_counters(&connection->counters);
+  if (!counters) return;
+  struct tcp_sock* tcp = ops_kernel_sock(ctx);
+  const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
+  if (phase == CONNECTING) {
+    const __u32 reason = why_not_connected(ctx, error);
+    count_failure(counters, reason);
+    if (is_the_endpoints(reason)) return report_failure(connection, counters, CW_RUN_CONNECT);
+    return report_abandoned(connection);
+  }
+  const __u64 flags = BPF_CORE_READ((struct sock*)tcp, __sk_common.skc_flags);
+  count(&counters->closed, 1);
+  count_bytes(ctx, counters, tcp, flags);
+  const __u32 reason = why_ended(error, flags);
+  count_failure(counters, reason);
+  if (is_the_endpoints(reason) && ctx->bytes_received == 0) {
+    report_failure(connection, counters, CW_RUN_RESET);
+  } else {
+    report_answered(connection);
+  }
+}
