@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -59,6 +60,7 @@ std::string patterned(std::size_t bytes) {
 
 class SpliceTest : public ::testing::Test {
  protected:
+  SpliceTest() { ::signal(SIGPIPE, SIG_IGN); }  // splice(2) has no MSG_NOSIGNAL
   void run(Task<> task) {
     bool done = false;
     spawn(std::move(task), [&](const std::exception_ptr& failure) {
