@@ -69,6 +69,19 @@ class Comparison(ToolTest):
         self.assertRegex(done.stdout, r"(?m)^  causeway +\d+ ")
         self.assertEqual(plot.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
 
+    def test_ways_without_a_proxy(self):
+        ways = ("causeway-kernel", "dnat", "direct-again")
+        table = self.directory / "rows.csv"
+        done = self.run_tool("--rounds", "1", "--seconds", "0.3", "--cpu", "own", "--peers", ",".join(ways),
+                             "--cases", "http-1-keep-200B,tcp-32-(keep|close)-200B", "--csv", table)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        with open(table) as file:
+            found = [(row["case"], row["peer"], row["proxy_connections"]) for row in csv.DictReader(file)]
+        self.assertEqual([each[:2] for each in found], [("http-1-keep-200B", "direct")] + [
+            (f"tcp-32-{lives}-200B", peer) for lives in ("keep", "close") for peer in ("direct", *ways)])
+        for _, peer, counted in found:
+            self.assertEqual(counted != "", peer == "causeway-kernel", "the BPF programs counted its connections, nobody those of the others")
+
     def test_wrong_answers_end_it(self):
         for fault, complaint in (("status", "wrk met errors in .*'status'"), ("size", "wrk read .* bytes in|is not the endpoint's file"),
                                  ("endpoint", "an answer came from"), ("bypass", "did not go through it|wrk read .* bytes in")):

@@ -104,9 +104,8 @@ constexpr std::array kTable{
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
         "How many failures one after another (refused, reset, timed out, 502 to 504) leave an endpoint out. Counted by "
-        "each worker of the proxy, and by the kernel path for the host; there connects that are refused or not "
-        "answered "
-        "are counted, and apart from them connections that are reset before any answer."),
+        "each worker of the proxy, whose decision the others follow, and by the kernel path for the host; there connects "
+        "that are refused or not answered are counted, and apart from them connections that are reset before any answer."),
     ROW(ejection_window, duration, kSecond, kHour, false,
         "The time within which these failures must come; on the kernel path, from the first of them."),
     ROW(ejection_time, duration, 100, kDay, false,

@@ -32,7 +32,8 @@ read whole answers only; nginx and the proxy counted the requests that wrk count
 def peers_of(case, chosen):
     """Splicing makes a difference to large answers alone: by default it is measured with those."""
     return [name for name in chosen.peers
-            if name != options.SPLICE or chosen.asked_peers or case.size_name == "1MiB"]
+            if (case.protocol == "tcp" or name not in peers.WITHOUT_PROXY) and
+            (name != options.SPLICE or chosen.asked_peers or case.size_name == "1MiB")]
 
 
 def rotated(items, by):

@@ -12,6 +12,9 @@ from cases import SIZES
 from topology import SERVER_ADDRESS
 
 PORT, STATUS_PORT = 8080, 8081
+# Of DNAT alone. The kernel offsets TCP timestamps by the address that was dialled, which is another one there: on one port the endpoint
+# would take its SYNs for old ones of direct connections that it still remembers (TIME_WAIT), and drop them.
+DNAT_PORT = 8082
 
 CONFIG = """
 worker_processes {workers};
@@ -34,6 +37,7 @@ http {{
   {http}
   server {{
     listen {address}:{port} backlog=4096;
+    listen {address}:{dnat_port} backlog=4096;
     add_header X-Endpoint {name} always;
     root {directory}/files;
     {location}
@@ -73,8 +77,8 @@ class Endpoint:
         http, location = FAULTS.get(fault, ("", ""))
         sends = f"another-{self.name}" if fault == "endpoint" else self.name
         config.write_text(CONFIG.format(
-            workers=workers, directory=self.directory, address=SERVER_ADDRESS, port=PORT, status_port=STATUS_PORT, name=sends,
-            connections=descriptors() - 100, descriptors=descriptors(), http=http, location=location))
+            workers=workers, directory=self.directory, address=SERVER_ADDRESS, port=PORT, dnat_port=DNAT_PORT, status_port=STATUS_PORT,
+            name=sends, connections=descriptors() - 100, descriptors=descriptors(), http=http, location=location))
         self.log = tempfile.TemporaryFile("w+")
         self.process = self.server.popen(["nginx", "-c", config, "-p", self.directory, "-e", "stderr"], stderr=self.log)
         wait_until(self._is_up, 10, self._why_not)

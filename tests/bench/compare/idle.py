@@ -75,7 +75,7 @@ def measure_all(topology, endpoint, chosen, running):
     """`running` makes a context in which these peers run."""
     print(EXPLANATION.format(count=chosen.idle, steady=STEADY))
     print(f"{'':<17}{'':<6}{'PSS before, MiB':>16}{'with them, MiB':>16}{'a connection, KiB':>19}")
-    for name in (name for name in chosen.peers if name != "haproxy-splice" or chosen.asked_peers):
+    for name in (name for name in chosen.peers if name not in peers.WITHOUT_PROXY and (name != "haproxy-splice" or chosen.asked_peers)):
         peer = peers.make(name, topology)
         for protocol in cases.PROTOCOLS:
             case = cases.Case(protocol, 32, True, "200B")

@@ -78,7 +78,7 @@ def run(topology, endpoint, peer, case, seconds, cpu, *, threads, bypass=False):
     with topology.redirected(peer.redirects(case.protocol)):
         answer_bytes = fetch_and_check(peer, case, endpoint, target)
         served_before = endpoint.settled()
-        counts_before = peer.counts(case.protocol) if peer.name != "direct" else None
+        counts_before = peer.counts(case.protocol)
         tracked_before = topology.tracked_connections()
         cpu_before = cpu.seconds()
         counted = load.run(peer.client, peer.cgroup, bypass or target, case, seconds, threads=threads,

@@ -44,7 +44,8 @@ def parse(arguments):
     parser.add_argument("--cases", type=comma_separated, metavar="NAME,...", help="names or regular expressions of cases; default: all")
     parser.add_argument("--list", action="store_true", help="print the cases' names")
     parser.add_argument("--peers", type=comma_separated, metavar="NAME,...",
-                        help=f"of {', '.join(peers.NAMES)}; direct always runs. Default: all, {SPLICE} with 1 MiB alone")
+                        help=f"of {', '.join(peers.NAMES)}; direct always runs. Default: all, {SPLICE} with 1 MiB "
+                        f"alone; {', '.join(peers.WITHOUT_PROXY)} with TCP")
     parser.add_argument("--rounds", type=number(int, 1, 1000), default=5, metavar="N", help="default 5")
     parser.add_argument("--seconds", type=number(float, LEAST_SECONDS, 600), default=3.0, metavar="S", help="of load a run; default 3")
     parser.add_argument("--cpu", choices=list(usage.METHODS), default="machine",

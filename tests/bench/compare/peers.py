@@ -13,11 +13,12 @@ from support.sandbox import wait_until
 
 import envoy_config
 import haproxy_config
-from endpoint import PORT
+from endpoint import DNAT_PORT, PORT
 from topology import BIN, HTTP_PORT, SERVER_ADDRESS, TCP_PORT
 
 WORKERS = min(os.cpu_count(), 4)  # what Causeway takes by itself
-NAMES = ("causeway", "haproxy", "haproxy-splice", "envoy")
+NAMES = ("causeway", "causeway-kernel", "haproxy", "haproxy-splice", "envoy", "dnat", "direct-again")
+WITHOUT_PROXY = ("causeway-kernel", "dnat", "direct-again")  # they carry connections of TCP, and take no part in what these say
 
 
 class Peer:
@@ -48,11 +49,11 @@ class Peer:
         raise NotImplementedError
 
     def redirects(self, _protocol):
-        """What iptables has to take where: {(address, port): local port}."""
+        """What iptables has to take where: {(address, port): its target and the target's options}."""
         return {}
 
     def counts(self, protocol):
-        """Answers with 2xx (HTTP alone), connections and bytes sent to clients since its start, by its own counters."""
+        """Answers with 2xx (HTTP alone), connections and bytes sent to clients since its start, by its own counters; None without."""
         raise NotImplementedError
 
     def _launch(self, arguments, is_up):
@@ -65,23 +66,41 @@ class Peer:
 
 
 class Direct(Peer):
+    """direct-again is a second one: how far they lie apart is the measure of noise."""
+
     def target(self, protocol):
         return SERVER_ADDRESS, PORT
 
+    def counts(self, protocol):
+        return None
 
-class Causeway(Peer):
-    """The real agent and its proxy, described over its AWS API."""
+
+class Dnat(Direct):
+    """An iptables rule takes the address straight to the endpoint."""
+
+    def target(self, protocol):
+        return "198.18.1.4", TCP_PORT
+
+    def redirects(self, protocol):
+        return {self.target(protocol): ("DNAT", "--to-destination", f"{SERVER_ADDRESS}:{DNAT_PORT}")}
+
+
+class Agent:
+    """The real agent and its proxy, described over its AWS API: one for all ways through it, as a host has one."""
 
     # A port of appProtocol http2 is relayed as TCP.
-    SERVICES = {"http": ("bench-http", HTTP_PORT, "http"), "tcp": ("bench-tcp", TCP_PORT, "http2")}
+    SERVICES = {"http": ("bench-http", HTTP_PORT, "http"), "tcp": ("bench-tcp", TCP_PORT, "http2"), "kernel": ("bench-kernel", TCP_PORT, "http2")}
 
-    def __init__(self, name, topology):
-        super().__init__(name, topology)
+    def __init__(self, topology):
         self.host = topology.host
-        self.cgroup = self.client.clients
+        self.client = topology.client
+        self.users = 0
         self.addresses = {}
 
     def start(self):
+        self.users += 1
+        if self.users > 1:
+            return
         self.host.start()
         if not self.addresses:
             self._describe()
@@ -89,24 +108,16 @@ class Causeway(Peer):
             self.host.wait_healthy(service, 1)
 
     def stop(self):
-        self.host.stop()
+        self.users -= 1
+        if not self.users:
+            self.host.stop()
 
-    def pids(self):
-        return [self.host.agent.pid, self.host.proxy_pid()]
-
-    def target(self, protocol):
-        return self.addresses[protocol], self.SERVICES[protocol][1]
-
-    def counts(self, protocol):
-        labels = {"discovery_name": self.SERVICES[protocol][0]}
-        return {"requests": self.host.metric("causeway_requests_total", code="2xx", **labels),
-                "connections": self.host.metric("causeway_connections_opened_total", **labels),
-                "bytes": self.host.metric("causeway_bytes_received_total", **labels)}
 
     def _describe(self):
         self.host.namespace()
         for service, alias_port, app_protocol in self.SERVICES.values():
             self.host.connected_service(service, dns_name=service, alias_port=alias_port, port=PORT, protocol=app_protocol)
+        self.host.causeway("set", f"myapp.local/{self.SERVICES['kernel'][0]}", "path=kernel")
         for service in self.host.cloud_map("ListServices")["Services"]:
             self.host.cloud_map("RegisterInstance", ServiceId=service["Id"], InstanceId="endpoint", Attributes={
                 "AWS_INSTANCE_IPV4": SERVER_ADDRESS, "AWS_INSTANCE_PORT": str(PORT)})
@@ -117,6 +128,51 @@ class Causeway(Peer):
     def _lookup(self, service):
         found = self.client.run(["getent", "ahostsv4", service], check=False).stdout.split()
         return found[0] if found else None
+
+
+class Causeway(Peer):
+    """Through the proxy."""
+
+    def __init__(self, name, topology):
+        super().__init__(name, topology)
+        self.agent = agent_of(topology)
+        self.host = topology.host
+        self.cgroup = self.client.clients
+
+    def start(self):
+        self.agent.start()
+
+    def stop(self):
+        self.agent.stop()
+
+    def pids(self):
+        return [self.host.agent.pid, self.host.proxy_pid()]
+
+    def service(self, protocol):
+        """Its key in Agent.SERVICES."""
+        return protocol
+
+    def target(self, protocol):
+        return self.agent.addresses[self.service(protocol)], self.agent.SERVICES[self.service(protocol)][1]
+
+    def counts(self, protocol):
+        labels = {"discovery_name": self.agent.SERVICES[self.service(protocol)][0]}
+        return {"requests": self.host.metric("causeway_requests_total", code="2xx", **labels),
+                "connections": self.host.metric("causeway_connections_opened_total", **labels),
+                "bytes": self.host.metric("causeway_bytes_received_total", **labels)}
+
+
+class CausewayKernel(Causeway):
+    """On the kernel path: the agent runs, but no byte passes its proxy."""
+
+    def service(self, protocol):
+        return "kernel"
+
+
+def agent_of(topology):
+    if not hasattr(topology, "agent"):
+        topology.agent = Agent(topology)
+    return topology.agent
 
 
 class Redirected(Peer):
@@ -132,7 +188,7 @@ class Redirected(Peer):
         self.local = {protocol: port + 10 * list(self.ADDRESSES).index(name) for protocol, port in self.LOCAL_PORTS.items()}
 
     def redirects(self, protocol):
-        return {self.target(protocol): self.local[protocol]}
+        return {self.target(protocol): ("REDIRECT", "--to-ports", self.local[protocol])}
 
     def target(self, protocol):
         return self.ADDRESSES[self.name], self.PORTS[protocol]
@@ -191,7 +247,7 @@ class Envoy(Redirected):
                 "bytes": values.get("downstream_cx_tx_bytes_total", 0)}
 
 
-KINDS = {"direct": Direct, "causeway": Causeway, "haproxy": Haproxy, "haproxy-splice": Haproxy, "envoy": Envoy}
+KINDS = {"direct": Direct, "direct-again": Direct, "dnat": Dnat, "causeway": Causeway, "causeway-kernel": CausewayKernel, "haproxy": Haproxy, "haproxy-splice": Haproxy, "envoy": Envoy}
 
 
 def make(name, topology):

@@ -1,7 +1,7 @@
 """The figures as a picture: processor time beyond direct, and requests a second beside direct."""
 import report
 
-COLOURS = {"causeway": "#1b7837", "haproxy": "#2166ac", "haproxy-splice": "#92c5de", "envoy": "#b2182b"}
+COLOURS = {"direct-again": "#999999", "dnat": "#d6b656", "causeway-kernel": "#7fbf7b", "causeway": "#1b7837", "haproxy": "#2166ac", "haproxy-splice": "#92c5de", "envoy": "#b2182b"}
 
 
 def draw(path, rows, title):

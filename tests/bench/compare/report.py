@@ -62,7 +62,7 @@ def table(case, rows):
              f"{'least .. most':>20}{'peak PSS MiB':>14}"]
     for peer, own in by_peer(rows).items():
         s = summary(own)
-        beyond, spread, memory = f"{s['beyond']:+.1f}", f"{s['least']:+.1f} .. {s['most']:+.1f}", f"{s['pss_kib'] / 1024:.1f}"
+        beyond, spread, memory = f"{s['beyond']:+.1f}", f"{s['least']:+.1f} .. {s['most']:+.1f}", f"{s['pss_kib'] / 1024:.1f}" if s["pss_kib"] else "-"
         if peer == "direct":
             beyond = spread = memory = "-"
         lines.append(f"  {peer:<15}{s['requests_per_second']:>11.0f}{s['p50_us'] / 1000:>9.3f}{s['p99_us'] / 1000:>9.3f}{s['cpu_us']:>16.1f}"

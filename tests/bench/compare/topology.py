@@ -99,11 +99,10 @@ class Topology:
 
     @contextlib.contextmanager
     def redirected(self, rules):
-        """Takes each (address, port) to the local port, only meanwhile: rules would cost the others their part of conntrack."""
+        """Takes each (address, port) to its target, only meanwhile: rules would cost the others their part of conntrack."""
         try:
-            for (address, port), local in rules.items():
-                self.iptables("-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", address, "--dport", port,
-                              "-j", "REDIRECT", "--to-ports", local)
+            for (address, port), target in rules.items():
+                self.iptables("-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", address, "--dport", port, "-j", *target)
             if rules:
                 self.set(self.client, *CONNTRACK_TIME_WAIT)
             yield
