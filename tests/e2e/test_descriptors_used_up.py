@@ -5,7 +5,7 @@ import select
 import subprocess
 import threading
 
-from support.faults import OK, Answer, FaultTest, get, receive_all
+from support.faults import OK, Answer, FaultTest, get, receive_all, told
 from support.sandbox import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -32,22 +32,6 @@ class DescriptorsTest(FaultTest):
         for client in clients:
             with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # refused already
                 client.sendall(GET)
-
-    @staticmethod
-    def told(clients, at_least):
-        """Those that have something to read, or have ended: so many of them, or more."""
-        poll = select.poll()
-        by_fd = {client.fileno(): client for client in clients}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN)
-        found = []
-        while len(found) < at_least:
-            ready = poll.poll(20_000)
-            assert ready, f"{len(found)} of {at_least} were told"
-            for fd, _ in ready:
-                poll.unregister(fd)
-                found.append(by_fd[fd])
-        return found
 
     def statuses(self, name, count):
         """Of a request over each of that many new connections; 0: reset."""
@@ -118,7 +102,7 @@ class DescriptorsUsedUp(DescriptorsTest):
             clients += self.connect_all("held", 10)
             self.ask(clients[-10:])
         # At most 30 of them find two descriptors each; how many of the others are told by now is the machine's business.
-        refused = self.told(clients, at_least=30)
+        refused = told(clients, at_least=30)
         self.assert_refused(refused)
         wait_until(lambda: self.host.metric("causeway_proxy_open_fds") > 60, 10, "they are used up")
         # It waits, rather than looking again and again.
@@ -161,7 +145,7 @@ class FewFromTheStart(DescriptorsTest):
         # A workload's share of so few is reached first.
         self.assertGreater(self.host.metric("causeway_limits_exceeded_total", discovery_name="few"), 100)
         self.ask(clients)
-        refused = self.told(clients, at_least=300 - 128)
+        refused = told(clients, at_least=300 - 128)
         self.assert_refused(refused)
         holding.go.set()
         # The share lets as many in as find a descriptor for their endpoints, too.

@@ -1,8 +1,7 @@
 """No local port left towards an endpoint: those beyond are told at once, the endpoint is not blamed, and it passes."""
-import select
 import threading
 
-from support.faults import OK, Answer, FaultTest, get, receive_all
+from support.faults import OK, Answer, FaultTest, get, receive_all, told
 
 PORTS = 20
 CLIENTS = 50
@@ -47,7 +46,7 @@ class PortsUsedUp(FaultTest):
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         for _ in range(PORTS):
             self.assertTrue(self.arrived.acquire(timeout=20))
-        refused = self.answered(clients, CLIENTS - PORTS)
+        refused = told(clients, CLIENTS - PORTS)
         for client in refused:
             answer = Answer(client)
             self.assertEqual(answer.status, 503)
@@ -62,22 +61,6 @@ class PortsUsedUp(FaultTest):
         self.assertEqual(self.host.metric("causeway_connections_failed_total", discovery_name="ports", reason="limit"), len(refused))
         self.assertEqual(self.host.metric("causeway_ejections_total", discovery_name="ports"), 0)
 
-    @staticmethod
-    def answered(clients, count):
-        """The first `count` of them that have something to read."""
-        poll = select.poll()
-        by_fd = {client.fileno(): client for client in clients}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN)
-        found = []
-        while len(found) < count:
-            ready = poll.poll(20_000)
-            assert ready, f"{len(found)} of {count} were answered"
-            for fd, _ in ready:
-                poll.unregister(fd)
-                found.append(by_fd[fd])
-        return found
-
     def test_tcp(self):
         self.service("tcp-ports", [self.server(self.holding)])
         self.set_port_range((20000, 20000 + PORTS - 1))
@@ -86,7 +69,7 @@ class PortsUsedUp(FaultTest):
             client.sendall(b"\0held")
         for _ in range(PORTS):
             self.assertTrue(self.arrived.acquire(timeout=20))
-        refused = self.answered(clients, CLIENTS - PORTS)
+        refused = told(clients, CLIENTS - PORTS)
         for client in refused:
             self.assertEqual(receive_all(client), (b"", False))  # RST: nothing was carried
         self.go.set()

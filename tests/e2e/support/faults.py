@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import os
 import re
+import select
 import socket
 import struct
 import termios
@@ -60,6 +61,22 @@ def read_exactly(connection, count):
     while len(received) < count and (more := connection.recv(count - len(received))):
         received += more
     return received
+
+
+def told(clients, at_least):
+    """Those that have something to read, or have ended: so many of them, or more."""
+    poll = select.poll()
+    by_fd = {client.fileno(): client for client in clients}
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN)
+    found = []
+    while len(found) < at_least:
+        ready = poll.poll(20_000)
+        assert ready, f"{len(found)} of {at_least} were told"
+        for fd, _ in ready:
+            poll.unregister(fd)
+            found.append(by_fd[fd])
+    return found
 
 
 def end_sending(connection):
