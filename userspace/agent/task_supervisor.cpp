@@ -156,10 +156,10 @@ void TaskSupervisor::State::recheck() {
   for (const auto& [id, entry] : followed) ids.push_back(id);
   for (const std::string& id : ids) {
     cgroup_changed(id);
-    const TaskRecord* task = record(id);
-    if (task == nullptr) continue;
-    check_ports(TaskRecord(*task));
-    if (task->desired_status == "STOPPED" && followed.at(id)->phase == Phase::running) begin_stop(id);
+    check_ports_of(id);
+    const TaskRecord* task = record(id);  // none once a look has seen its end
+    const bool asked = task != nullptr && task->desired_status == "STOPPED";
+    if (asked && followed.at(id)->phase == Phase::running) begin_stop(id);
   }
   recheck_timer.expires_after(options.recheck);
   recheck_timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {

@@ -263,6 +263,27 @@ TEST_F(TaskSupervisorTest, ProgramThatIgnoresSigtermIsKilledAfterItsStopTimeout)
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+TEST_F(TaskSupervisorTest, ATaskWhoseEndIsSeenWhenItsPortIsLookedAtAgainIsEnded) {
+  Child child(sleep_for_good);
+  int looks = 0;
+  bool ends = false;
+  options_.recheck = 5ms;
+  options_.is_listening = [&](const SocketAddress&) -> Result<bool> {
+    ++looks;
+    if (ends) {
+      ::kill(child.pid(), SIGKILL);
+      child.wait();
+    }
+    return false;
+  };
+  restart_agent();
+  const auto task = start(child);
+  ASSERT_TRUE(run_until(context_, [&] { return looks > 3; })) << "what the start asked for is done";
+  ends = true;
+  EXPECT_TRUE(reached(task.id, "STOPPED"));
+  EXPECT_EQ(supervisor_->followed(), 0U);
+}
+
 TEST_F(TaskSupervisorTest, DeletingTheServiceStopsItsTasks) {
   Child child(sleep_for_good);
   const auto task = start(child);
