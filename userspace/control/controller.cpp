@@ -20,17 +20,6 @@ bool ended(const OperationRecord& operation) {
   return operation.status == "SUCCESS" || operation.status == "FAIL";
 }
 
-/// Whether an event of this key can change what compile_snapshot reads.
-bool reaches_data_path(std::string_view key) {
-  return key.starts_with("/namespaces/") || key.starts_with("/services/") || key.starts_with("/instances/") ||
-         key.starts_with("/ecs/") || key.starts_with("/vips/");
-}
-
-bool same_data_path(const Snapshot& a, const Snapshot& b) {
-  return a.namespaces == b.namespaces && a.services == b.services && a.aliases == b.aliases &&
-         a.alias_names == b.alias_names && a.cloud_map_names == b.cloud_map_names && a.workloads == b.workloads;
-}
-
 }  // namespace
 
 /// What became of one transaction.
@@ -50,7 +39,7 @@ Result<void> Controller::start() {
   for (const auto& entry : *head) {
     if (entry.key == kHeadKey) head_ = entry.modified;
   }
-  snapshot_ = compile_snapshot(state_, settings_, nullptr);
+  snapshot_ = compiler_.compile(nullptr);
   for (const auto& [id, operation] : state_.operations) {
     if (!ended(operation)) waiting_[id] = snapshot_->revision;
   }
@@ -140,7 +129,11 @@ void Controller::applied(const std::vector<store::Event>& events) {
   for (const auto& event : events) {
     if (event.key == kHeadKey) head_ = event.revision;
   }
-  recompile(events);
+  auto next = compiler_.follow(snapshot_, events);
+  if (next != snapshot_) {
+    snapshot_ = std::move(next);
+    unpublished_ = true;
+  }
   constexpr std::string_view kOperations = "/operations/";
   for (const auto& event : events) {
     if (!event.key.starts_with(kOperations)) continue;
@@ -159,16 +152,6 @@ void Controller::applied(const std::vector<store::Event>& events) {
       if (auto done = store_.compact(Revision(keep_from - kEventsKept)); !done) log::warn("{}", done.error().message());
     }
   }
-}
-
-void Controller::recompile(const std::vector<store::Event>& events) {
-  bool reaches = false;
-  for (const auto& event : events) reaches = reaches || reaches_data_path(event.key);
-  if (!reaches) return;
-  auto next = compile_snapshot(state_, settings_, snapshot_);
-  if (same_data_path(*next, *snapshot_)) return;
-  snapshot_ = std::move(next);
-  unpublished_ = true;
 }
 
 // Only after the store has returned: a callback that changes something itself (a task to stop) would otherwise run on a

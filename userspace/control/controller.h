@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/call.h"
+#include "control/compiler.h"
 #include "model/snapshot.h"
 
 namespace causeway::control {
@@ -45,7 +46,6 @@ class Controller {
   struct Outcome;
   Outcome attempt(const std::function<bool(Call&)>& fill);
   void applied(const std::vector<store::Event>& events);
-  void recompile(const std::vector<store::Event>& events);
   void announce();
   void settle();
   void write_statuses(const std::vector<OperationRecord>& operations);
@@ -55,6 +55,7 @@ class Controller {
   const Clock& clock_;
   Random& random_;
   State state_;
+  SnapshotCompiler compiler_{state_, settings_};
   SnapshotPtr snapshot_;
   std::function<void(SnapshotPtr)> on_snapshot_;
   std::function<void(const std::vector<store::Event>&)> on_change_;
@@ -68,8 +69,5 @@ class Controller {
   bool busy_ = false;
   bool settling_ = false;
 };
-
-/// Compiles what the data path needs from the records. Reuses unchanged services of `previous`.
-SnapshotPtr compile_snapshot(const State& state, const Settings& settings, const SnapshotPtr& previous);
 
 }  // namespace causeway::control
