@@ -64,13 +64,41 @@ static __always_inline int reaches(struct bpf_sock_addr* ctx, enum ip_version ve
   return !(version == IP_V6 && address_is_v4(&to->ip) && ctx_is_v6only(ctx));
 }
 
+/* What an endpoint must be for the socket to reach it. */
+static __always_inline __u32 reach_of(struct bpf_sock_addr* ctx, enum ip_version version) {
+  if (version == IP_V4) return CW_REACHES_V4;
+  return ctx_is_v6only(ctx) ? CW_REACHES_V6 : CW_REACHES_BOTH;
+}
+
+/* What affinity goes by: the address that the socket is bound to, if it is and that is asked for; else the task, or the
+ * host. Loopback addresses, tasks and hosts are the same client on one host only. */
+static __always_inline __u64 hash_of_client(struct bpf_sock_addr* ctx, enum ip_version version, __u32 affinity,
+                                            const struct client* client) {
+  const struct cw_address bound = ctx_bound_address(ctx, version);
+  if (affinity != CW_AFFINITY_CLIENT_ADDRESS || address_is_any(&bound))
+    return cw_balance_hash(config.host_hash, 0, client->cgroup_id);
+  return cw_balance_hash(address_is_loopback(&bound) ? config.host_hash : 0, (__u64)bound.word[0] << 32 | bound.word[1],
+                         (__u64)bound.word[2] << 32 | bound.word[3]);
+}
+
+static __always_inline struct dialler dialler_of(struct bpf_sock_addr* ctx, enum ip_version version, __u32 service_id,
+                                                 const struct client* client) {
+  struct dialler dialler = {service_id, reach_of(ctx, version), 0, 0, 0};
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  if (!service) return dialler;
+  if (service->balance == CW_BALANCE_MAGLEV) dialler.client = hash_of_client(ctx, version, service->affinity, client);
+  if (service->locality_percent) dialler.prefers_local = stays_local(service_id);
+  return dialler;
+}
+
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
                                                   const struct cw_socket_address* dst, __u32 service_id,
                                                   const struct client* client) {
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
+  const struct dialler dialler = dialler_of(ctx, version, service_id, client);
   struct choice to = {};
-  if (!pick_endpoint(service_id, version == IP_V4, &to) || !reaches(ctx, version, &to.endpoint.address)) {
+  if (!pick_endpoint(&dialler, &to)) {
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return refuse();
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernel/entries.h"
+#include "kernel/host_addresses.h"
 #include "kernel/object.h"
 #include "model/snapshot.h"
 
@@ -70,7 +71,7 @@ class Sync {
  private:
   struct Rows {
     cw_service entry{};                     ///< as it stands in the map
-    std::vector<cw_endpoint> slots;         ///< the rows of that generation
+    std::vector<RowList> lists;             ///< the rows and tables of that generation
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
@@ -84,9 +85,14 @@ class Sync {
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
   Result<void> remove_counters(std::uint32_t id);
-  Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count);
+  Result<void> adopt_rows();
+  Result<void> adopt_lookups();
+  Result<void> put_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists);
+  Result<void> erase_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists);
+  ServiceRows rows_of(const Service& service);
 
   Maps& maps_;
+  HostAddresses host_;
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
