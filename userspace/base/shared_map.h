@@ -125,7 +125,9 @@ class SharedMap {
   class Place {
    public:
     Place(SharedMap& map, const Key& key) : map_(map), key_(key) {}
-    void operator=(Value value) && { map_.set(key_, std::move(value)); }
+    // By reference: what the value is moved from may be what the key is read from.
+    void operator=(const Value& value) && { map_.set(key_, value); }
+    void operator=(Value&& value) && { map_.set(key_, std::move(value)); }
 
    private:
     SharedMap& map_;
@@ -141,6 +143,12 @@ class SharedMap {
   /// Calls `differs(key, was, is)` for each key whose values differ, in order; null: one of them has no such key.
   template <class Differs>
   friend void for_each_difference(const SharedMap& before, const SharedMap& after, Differs differs) {
+    visit_differences(before, after, differs);
+  }
+
+ private:
+  template <class Differs>
+  static void visit_differences(const SharedMap& before, const SharedMap& after, Differs& differs) {
     auto was = before.begin();
     auto is = after.begin();
     while (was != before.end() || is != after.end()) {
@@ -162,7 +170,6 @@ class SharedMap {
     }
   }
 
- private:
   struct Before {
     bool operator()(const value_type& entry, const Key& key) const { return entry.first < key; }
   };

@@ -74,6 +74,7 @@ Result<void> Sync::adopt() {
   if (!services) return services.error();
   auto states = maps_.endpoint_states.entries();
   if (!states) return states.error();
+  in_place_.reset();
   services_.clear();
   states_.clear();
   for (const auto& [id, state] : *states) states_.insert(id);
@@ -125,22 +126,47 @@ Result<void> Sync::adopt_lookups() {
 }
 
 Result<void> Sync::apply(const Snapshot& snapshot) {
-  const auto aliases = alias_entries(snapshot);
-  const auto workloads = workload_entries(snapshot);
-  const auto ports = workload_port_entries(snapshot);
+  const bool aliases_stay = in_place_ && in_place_->aliases.same_as(snapshot.aliases);
+  const bool workloads_stay = in_place_ && in_place_->workloads == snapshot.workloads;
+  Result<void> done;
+  if (aliases_stay && workloads_stay) {
+    done = apply(snapshot, [] { return Result<void>(); }, [] { return Result<void>(); });
+  } else {
+    const auto aliases = alias_entries(snapshot);
+    const auto workloads = workload_entries(snapshot);
+    const auto ports = workload_port_entries(snapshot);
+    const auto add = [&] {
+      FirstError error;
+      error += ports_.add(maps_.workload_ports, ports);
+      error += workloads_.add(maps_.workloads, workloads);
+      error += aliases_.add(maps_.aliases, aliases);
+      return error.result();
+    };
+    const auto remove = [&] {
+      FirstError error;
+      error += aliases_.remove_others(maps_.aliases, aliases);
+      error += workloads_.remove_others(maps_.workloads, workloads);
+      error += ports_.remove_others(maps_.workload_ports, ports);
+      return error.result();
+    };
+    done = apply(snapshot, add, remove);
+  }
+  in_place_.reset();
+  if (done) in_place_ = snapshot;
+  return done;
+}
+
+template <class Add, class Remove>
+Result<void> Sync::apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others) {
   const auto add = [&] {
     FirstError error;
     error += add_services(snapshot);
-    error += ports_.add(maps_.workload_ports, ports);
-    error += workloads_.add(maps_.workloads, workloads);
-    error += aliases_.add(maps_.aliases, aliases);
+    error += add_others();
     return error.result();
   };
   const Result<void> added = add();
   FirstError error;
-  error += aliases_.remove_others(maps_.aliases, aliases);
-  error += workloads_.remove_others(maps_.workloads, workloads);
-  error += ports_.remove_others(maps_.workload_ports, ports);
+  error += remove_others();
   error += remove_services(snapshot);
   error += remove_unknown_states(snapshot);
   if (!added) error += add();
@@ -148,11 +174,15 @@ Result<void> Sync::apply(const Snapshot& snapshot) {
 }
 
 Result<void> Sync::add_services(const Snapshot& snapshot) {
+  using Ptr = std::shared_ptr<const Service>;
+  static const decltype(Snapshot::services) kNone;
   FirstError error;
-  for (const auto& [id, service] : snapshot.services) {
-    const auto kept = services_.find(id.value);
-    if (kept == services_.end() || kept->second.source != service) error += put_service(service);
-  }
+  for_each_difference(in_place_ ? in_place_->services : kNone, snapshot.services,
+                      [&](ServiceId id, const Ptr* /*was*/, const Ptr* is) {
+                        if (is == nullptr) return;
+                        const auto kept = services_.find(id.value);
+                        if (kept == services_.end() || kept->second.source != *is) error += put_service(*is);
+                      });
   return error.result();
 }
 
@@ -228,25 +258,32 @@ Result<void> Sync::remove_unknown_states(const Snapshot& snapshot) {
 }
 
 Result<void> Sync::remove_services(const Snapshot& snapshot) {
-  FirstError error;
-  for (auto it = services_.begin(); it != services_.end();) {
-    if (snapshot.services.contains(ServiceId(it->first))) {
-      ++it;
-      continue;
+  std::vector<std::uint32_t> gone;
+  if (in_place_) {
+    using Ptr = std::shared_ptr<const Service>;
+    for_each_difference(in_place_->services, snapshot.services, [&](ServiceId id, const Ptr* /*was*/, const Ptr* is) {
+      if (is == nullptr) gone.push_back(id.value);
+    });
+  } else {
+    for (const auto& [id, kept] : services_) {
+      if (!snapshot.services.contains(ServiceId(id))) gone.push_back(id);
     }
-    const Result<bool> gone = maps_.services.erase(it->first);
-    if (!gone) {
-      error += Result<void>(gone.error());
-      ++it;
-      continue;
-    }
-    error += erase_lists(it->first, it->second.entry.generation, it->second.lists);
-    if (const Result<bool> erased = maps_.service_states.erase(it->first); !erased)
-      error += Result<void>(erased.error());
-    if (it->second.source) error += remove_states(*it->second.source, nullptr);
-    error += remove_counters(it->first);
-    it = services_.erase(it);
   }
+  FirstError error;
+  for (const std::uint32_t id : gone) error += remove_service(id);
+  return error.result();
+}
+
+Result<void> Sync::remove_service(std::uint32_t id) {
+  const auto kept = services_.find(id);
+  if (kept == services_.end()) return {};
+  if (const Result<bool> gone = maps_.services.erase(id); !gone) return gone.error();
+  FirstError error;
+  error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
+  if (const Result<bool> erased = maps_.service_states.erase(id); !erased) error += Result<void>(erased.error());
+  if (kept->second.source) error += remove_states(*kept->second.source, nullptr);
+  error += remove_counters(id);
+  services_.erase(kept);
   return error.result();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Keeps the maps in step with snapshots, by what differs. One thread.
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -75,6 +76,8 @@ class Sync {
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
+  template <class Add, class Remove>
+  Result<void> apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others);
   Result<void> add_services(const Snapshot& snapshot);
   Result<void> add_states(const Service& service);
   /// Of endpoints that were there before and are not now; `now` null: the service is gone.
@@ -84,6 +87,7 @@ class Sync {
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
+  Result<void> remove_service(std::uint32_t id);
   Result<void> remove_counters(std::uint32_t id);
   Result<void> adopt_rows();
   Result<void> adopt_lookups();
@@ -92,6 +96,7 @@ class Sync {
   ServiceRows rows_of(const Service& service);
 
   Maps& maps_;
+  std::optional<Snapshot> in_place_;  ///< the last one, if all of it is in the maps: only differences are looked at
   HostAddresses host_;
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
