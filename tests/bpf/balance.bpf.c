@@ -1,7 +1,5 @@
 /* For BPF_PROG_TEST_RUN, which the cgroup socket hooks lack: the arithmetic that they choose by, a batch at a time. */
-#include <bpf/bpf_helpers.h>
-#include <linux/bpf.h> /* first: libbpf's headers need its types */
-
+#include "../../bpf/lib/kernel_types.h"
 #include "balance_case.h"
 
 char LICENSE[] SEC("license") = "GPL";
