@@ -8,6 +8,8 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#include "causeway/abi/common.h" /* first: libbpf's headers need the types that it brings */
+
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
