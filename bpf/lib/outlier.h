@@ -14,7 +14,7 @@
 #define NO_ROOM_NS (100 * CW_NS_PER_MS)
 
 /* Functions of their own: the verifier walks through each once, not once for each way that leads here. */
-__noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end) {
+__weak __noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end) {
   const struct cw_endpoint_key of = {service_id, generation, 0};
   __u32 out = 0;
   for (__u32 i = 0; i < OUT_CHUNK; i++) {
@@ -27,7 +27,7 @@ __noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 be
   return out;
 }
 
-__noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
+__weak __noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
   __u32 out = 0;
   for (__u32 chunk = 0; chunk < OUT_CHUNKS; chunk++) {
     if (chunk * OUT_CHUNK >= count) break;
@@ -69,7 +69,7 @@ static __always_inline int eject(__u32 service_id, const struct cw_service* serv
   return ejected;
 }
 
-static __always_inline void report_failure(const struct connection* connection, struct cw_counters* counters,
+static __always_inline void report_failure(const struct cw_connection* connection, struct cw_counters* counters,
                                            __u32 run) {
   const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
@@ -87,7 +87,7 @@ static __always_inline void report_failure(const struct connection* connection, 
 }
 
 /* It is back with its first connection. One that was left out for resets, which come later, has none to spare. */
-static __always_inline void report_connected(const struct connection* connection, struct cw_counters* counters) {
+static __always_inline void report_connected(const struct cw_connection* connection, struct cw_counters* counters) {
   const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (!state) return;
@@ -105,14 +105,14 @@ static __always_inline void report_connected(const struct connection* connection
   count(&counters->ejection_returns, 1);
 }
 
-static __always_inline void report_answered(const struct connection* connection) {
+static __always_inline void report_answered(const struct cw_connection* connection) {
   const __u32 endpoint_id = connection->endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (state && state->runs[CW_RUN_RESET].count) state->runs[CW_RUN_RESET].count = 0;
 }
 
 /* Nothing was learned: the next may try it. */
-static __always_inline void report_abandoned(const struct connection* connection) {
+static __always_inline void report_abandoned(const struct cw_connection* connection) {
   const __u32 endpoint_id = connection->endpoint_id;
   if (!connection->on_trial) return;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);

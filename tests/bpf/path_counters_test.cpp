@@ -208,7 +208,8 @@ TEST_F(PathCounted, FailuresByTheirReasons) {
   serve({"203.0.113.1:3000"});  // no route in this namespace
   EXPECT_EQ(dials(1), "ENETUNREACH");
   EXPECT_EQ(counted().opened, 0u);
-  EXPECT_EQ(failures(counted()), 11u) << "no SYN was sent";
+  EXPECT_EQ(counted().failed[CW_FAILED_UNREACHABLE], 1u);
+  EXPECT_EQ(failures(counted()), 12u);
 }
 
 TEST_F(PathCounted, ResetsAreTheEndpointsOnly) {

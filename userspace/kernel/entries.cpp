@@ -77,6 +77,8 @@ cw_service service_entry(const Service& service, const ServiceRows& rows, std::u
   entry.ejection_window_ms = milliseconds(settings.ejection_window);
   entry.ejection_time_ms = milliseconds(settings.ejection_time);
   entry.ejection_max_time_ms = milliseconds(settings.ejection_max_time);
+  entry.max_connections = settings.max_connections;
+  entry.max_endpoint_connections = settings.max_endpoint_connections;
   return entry;
 }
 

@@ -51,6 +51,13 @@ Program storage_of_socket(int offset, int map_fd) {
           insn::exit()};
 }
 
+/// Where the context is the socket.
+Program storage_of_context(int map_fd) {
+  return {insn::move(2, 1), insn::load_map(1, map_fd), insn::second_half(),
+          insn::set(3, 0),  insn::set(4, 0),           insn::call(BPF_FUNC_sk_storage_get),
+          insn::set(0, 1),  insn::exit()};
+}
+
 constexpr int kSockAddrSk = offsetof(bpf_sock_addr, sk);
 constexpr int kSockOpsSk = offsetof(bpf_sock_ops, sk);
 constexpr int kSkbSk = offsetof(__sk_buff, sk);
@@ -138,6 +145,8 @@ std::vector<Feature> find_features() {
       {"cgroup/bind6", address, BPF_CGROUP_INET6_BIND, kPass, "several tasks on one port (IPv6)"},
       {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass,
        "the proxy learns what was dialled"},
+      {"cgroup/sock_release", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE, storage_of_context(storage.get()),
+       "limits on the kernel path's connections are exact"},
       {"sockops", ops, BPF_CGROUP_SOCK_OPS, kPass, "the proxy learns what was dialled; LISTEN of tasks"},
       {"cgroup_skb/egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPass, "DNS learns who asked"},
       {"bpf_set_retval in connect", address, BPF_CGROUP_INET4_CONNECT, kSetRetval,
@@ -182,7 +191,8 @@ const std::vector<Feature>& features() {
 }
 
 OptionalHelpers optional_helpers() {
-  return {has("bpf_set_retval in connect"), has("MPTCP sockets in connect") && has("MPTCP sockets in sockops")};
+  return {has("bpf_set_retval in connect"), has("MPTCP sockets in connect") && has("MPTCP sockets in sockops"),
+          has("cgroup/sock_release")};
 }
 
 }  // namespace causeway::kernel

@@ -113,6 +113,7 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
            Row{from.getsockopt, BPF_CGROUP_GETSOCKOPT, true},
            Row{from.sock_ops, BPF_CGROUP_SOCK_OPS, false},
            Row{from.egress, BPF_CGROUP_INET_EGRESS, false},
+           Row{from.sock_release, BPF_CGROUP_INET_SOCK_RELEASE, false},
            Row{from.getpeername4, BPF_CGROUP_INET4_GETPEERNAME, false},
            Row{from.getpeername6, BPF_CGROUP_INET6_GETPEERNAME, false},
            Row{from.recvmsg4, BPF_CGROUP_UDP4_RECVMSG, false},
@@ -124,6 +125,7 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
            Row{from.connect4, BPF_CGROUP_INET4_CONNECT, false},
            Row{from.connect6, BPF_CGROUP_INET6_CONNECT, false},
        }) {
+    if (!bpf_program__autoload(row.program)) continue;
     const char* name = bpf_program__name(row.program);
     Result<Fd> fd = duplicate(bpf_program__fd(row.program), name);
     if (!fd) return fd.error();
@@ -151,6 +153,7 @@ Result<Object> load_object(const cw_config& config, const std::string& pin_root)
   Object object;
   const std::string directory = maps_directory(pin_root);
   if (Result<void> done = reuse_maps(skeleton->obj, directory, object.replaced); !done) return done.error();
+  if (!config.has_sock_release) bpf_program__set_autoload(skeleton->progs.sock_release, false);
   if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);
   if (Result<void> done = pin_maps(skeleton->obj, directory); !done) return done.error();
   if (Result<void> done = take_maps(object.maps, *skeleton); !done) return done.error();

@@ -79,6 +79,7 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
   const OptionalHelpers helpers = optional_helpers();
   config.has_set_retval = helpers.set_retval;
   config.has_mptcp = helpers.mptcp;
+  config.has_sock_release = helpers.sock_release;
   return config;
 }
 
@@ -214,6 +215,16 @@ std::vector<PathCounters> Plane::path_counters() const {
       all.push_back({ServiceId(key.service_id), ClientId(key.client_id), **sum});
   }
   return all;
+}
+
+std::int64_t Plane::active(ServiceId service) const {
+  const auto state = state_->object.maps.service_states.get(service.value);
+  return state && *state ? (*state)->active : 0;
+}
+
+std::int64_t Plane::active(EndpointId endpoint) const {
+  const auto state = state_->object.maps.endpoint_states.get(endpoint.value);
+  return state && *state ? (*state)->active : 0;
 }
 
 bool Plane::is_ejected(EndpointId endpoint) const {

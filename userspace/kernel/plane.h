@@ -66,7 +66,7 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat():
+/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected(), interception_effective() and heartbeat():
 /// any.
 class Plane final : public SnapshotSink {
  public:
@@ -87,6 +87,9 @@ class Plane final : public SnapshotSink {
 
   /// Of those for which anything was counted.
   std::vector<PathCounters> path_counters() const;
+  /// Dials and connections of the kernel path, from connect() to their end.
+  std::int64_t active(ServiceId service) const;
+  std::int64_t active(EndpointId endpoint) const;
   /// Whether the kernel path leaves the endpoint out.
   bool is_ejected(EndpointId endpoint) const;
 

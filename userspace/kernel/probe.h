@@ -9,6 +9,7 @@ namespace causeway::kernel {
 struct OptionalHelpers {
   bool set_retval = false;
   bool mptcp = false;
+  bool sock_release = false;
 };
 OptionalHelpers optional_helpers();
 

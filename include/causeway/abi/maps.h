@@ -59,8 +59,10 @@ struct cw_service {
   __u32 ejection_window_ms;
   __u32 ejection_time_ms;
   __u32 ejection_max_time_ms;
+  __u32 max_connections;
+  __u32 max_endpoint_connections; /* 0: any number */
 };
-CW_ASSERT_SIZE(cw_service, 28);
+CW_ASSERT_SIZE(cw_service, 36);
 CW_ASSERT_OFFSET(cw_service, kernel_path, 12);
 CW_ASSERT_OFFSET(cw_service, balance, 13);
 
@@ -70,8 +72,9 @@ struct cw_service_state {
   __u64 v4_turns;   /* those that could take an IPv4 endpoint only, while the service has others too */
   __u64 ejecting;   /* 1: a processor is deciding whether one more may be left out */
   __u64 full_until; /* as many are left out as may be, when they were last counted */
+  __s64 active;     /* as an endpoint's; of all its endpoints, those that left too */
 };
-CW_ASSERT_SIZE(cw_service_state, 32);
+CW_ASSERT_SIZE(cw_service_state, 40);
 
 struct cw_endpoint_key {
   __u32 service_id;
@@ -97,7 +100,7 @@ struct cw_failure_run {
 #define CW_RUN_RESET 1   /* reset or timed out before any answer; ended by a connection that ends otherwise */
 
 struct cw_endpoint_state {
-  __s64 active;                  /* connections that are being made or open, added atomically over the CPUs */
+  __s64 active;                  /* dials and connections, from connect() on; added atomically over the CPUs */
   __u64 until;                   /* out: when it may be tried; else: when `ejections` is forgotten */
   struct cw_failure_run runs[2]; /* two processors may count one failure for two, or two for one */
   __u32 ejections;               /* in a row */
