@@ -20,7 +20,7 @@ static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
   if (connection->to_agent) {
     put_origin(ctx, connection);
   } else {
-    watch_connect(ctx, connection);
+    watch_connect(ctx, sk, connection);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counters.h"
+#include "leaving.h"
 #include "limits.h"
 #include "outlier.h"
 #include "services.h"
@@ -10,7 +11,6 @@
 #define TCP_STATE_ESTABLISHED 1
 #define TCP_STATE_FIN_WAIT1 4
 #define TCP_STATE_FIN_WAIT2 5
-#define TCP_STATE_TIME_WAIT 6
 #define TCP_STATE_CLOSE 7
 #define TCP_STATE_LAST_ACK 9
 #define TCP_STATE_LISTEN 10
@@ -25,11 +25,14 @@ static __always_inline struct tcp_sock* ops_kernel_sock(struct bpf_sock_ops* ctx
 }
 
 /* TCP_CONNECT_CB: from here on every end is told by TCP_CLOSE. */
-static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct cw_connection* connection) {
+static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                          struct cw_connection* connection) {
   if (connection->phase != CW_CHOSEN) return;
   if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
   connection->phase = CW_CONNECTING;
   take_sent(connection);
+  /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
+  if (is_mptcp(sk)) bpf_sk_storage_get(&connections, sk, connection, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
 static __always_inline void watch_established(struct cw_connection* connection) {
@@ -91,7 +94,10 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_conn
   if (!counters) return;
   struct tcp_sock* tcp = ops_kernel_sock(ctx);
   const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
+  const int was_ended = error == ECONNABORTED && has_to_end(connection->endpoint_id);
+  if (was_ended) count(&counters->ended, 1);
   if (phase == CW_CONNECTING) {
+    if (was_ended) return report_abandoned(connection);
     const __u32 reason = why_not_connected(ctx, error);
     count_failure(counters, reason);
     if (is_the_endpoints(reason)) return report_failure(connection, counters, CW_RUN_CONNECT);

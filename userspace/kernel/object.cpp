@@ -92,6 +92,8 @@ Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
            take(maps.service_states, from.service_states, "services"),
            take(maps.endpoints, from.endpoints, "endpoints"),
            take(maps.endpoint_states, from.endpoint_states, "endpoints"),
+           take(maps.leaving, from.leaving, "endpoints that left and have connections"),
+           take(maps.connections, from.connections, "connections"),
            take(maps.path_counters, from.path_counters, "pairs of a service and a client"),
            take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
            take(maps.heartbeat, from.heartbeat, "heartbeats"),
@@ -134,6 +136,18 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
   return {};
 }
 
+/// Those that the agent itself runs.
+Result<void> take_own_programs(Object& object, const causeway_bpf& skeleton) {
+  for (const auto& [program, into] : {std::pair{skeleton.progs.end_connections, &object.end_connections},
+                                      std::pair{skeleton.progs.forget_ejection, &object.forget_ejection}}) {
+    if (!bpf_program__autoload(program)) continue;
+    Result<Fd> fd = duplicate(bpf_program__fd(program), bpf_program__name(program));
+    if (!fd) return fd.error();
+    *into = std::move(*fd);
+  }
+  return {};
+}
+
 Error load_error(int status, const LibbpfLog& log) {
   constexpr std::size_t kShown = 1500;
   Error error = errno_error(-status, "load", "the BPF programs");
@@ -145,7 +159,7 @@ Error load_error(int status, const LibbpfLog& log) {
 
 }  // namespace
 
-Result<Object> load_object(const cw_config& config, const std::string& pin_root) {
+Result<Object> load_object(const cw_config& config, const std::string& pin_root, bool has_sock_destroy) {
   const LibbpfLog log;
   Skeleton skeleton(causeway_bpf__open());
   if (!skeleton) return load_error(-errno, log);
@@ -154,10 +168,12 @@ Result<Object> load_object(const cw_config& config, const std::string& pin_root)
   const std::string directory = maps_directory(pin_root);
   if (Result<void> done = reuse_maps(skeleton->obj, directory, object.replaced); !done) return done.error();
   if (!config.has_sock_release) bpf_program__set_autoload(skeleton->progs.sock_release, false);
+  bpf_program__set_autoload(skeleton->progs.end_connections, has_sock_destroy);
   if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);
   if (Result<void> done = pin_maps(skeleton->obj, directory); !done) return done.error();
   if (Result<void> done = take_maps(object.maps, *skeleton); !done) return done.error();
   if (Result<void> done = take_programs(object.programs, *skeleton); !done) return done.error();
+  if (Result<void> done = take_own_programs(object, *skeleton); !done) return done.error();
   skeleton.reset();
   ::malloc_trim(0);  // the kernel's BTF passed through the heap: some 10 MB
   return object;

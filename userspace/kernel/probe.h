@@ -10,6 +10,7 @@ struct OptionalHelpers {
   bool set_retval = false;
   bool mptcp = false;
   bool sock_release = false;
+  bool sock_destroy = false;
 };
 OptionalHelpers optional_helpers();
 

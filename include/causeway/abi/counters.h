@@ -40,9 +40,10 @@ struct cw_counters {
   __u64 overflows[CW_OVERFLOWS]; /* of those that failed by CW_FAILED_LIMIT */
   __u64 bytes_sent; /* to endpoints, and acknowledged; counted when the connection ends, as the next */
   __u64 bytes_received;
+  __u64 ended; /* by the agent, because their endpoint had left */
   __u64 ejections;
   __u64 ejection_returns;
   __u64 connect_buckets[CW_DURATION_BUCKETS];
   __u64 connect_sum_us;
 };
-CW_ASSERT_SIZE(cw_counters, 248);
+CW_ASSERT_SIZE(cw_counters, 256);

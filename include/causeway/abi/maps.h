@@ -110,6 +110,13 @@ struct cw_endpoint_state {
 };
 CW_ASSERT_SIZE(cw_endpoint_state, 56);
 
+/* Keyed by endpoint id (u32): it gets no new connection. Times are CLOCK_MONOTONIC. */
+struct cw_leaving {
+  __u64 since_ns;
+  __u64 due_ns; /* when the connections that it has are ended */
+};
+CW_ASSERT_SIZE(cw_leaving, 16);
+
 /* Keyed by the source address of a DNS query (struct cw_socket_address). */
 struct cw_udp_peer {
   struct cw_socket_address resolver; /* as dialled; port 0: the agent's DNS itself was dialled */
