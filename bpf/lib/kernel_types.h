@@ -18,14 +18,17 @@
 #define IPPROTO_MPTCP 262
 #define ENOENT 2
 #define ENETUNREACH 101
+#define ECONNABORTED 103
 #define ECONNRESET 104
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EHOSTUNREACH 113
+#define TCP_STATE_TIME_WAIT 6
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct sock_common {
+  volatile unsigned char skc_state;
   unsigned char skc_ipv6only : 1;
   unsigned long skc_flags;
 };

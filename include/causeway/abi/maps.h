@@ -84,8 +84,10 @@ struct cw_service {
   __u32 ejection_window_ms;
   __u32 ejection_time_ms;
   __u32 ejection_max_time_ms;
+  __u32 max_connections;
+  __u32 max_endpoint_connections; /* 0: any number */
 };
-CW_ASSERT_SIZE(cw_service, 100);
+CW_ASSERT_SIZE(cw_service, 108);
 CW_ASSERT_OFFSET(cw_service, sets, 8);
 CW_ASSERT_OFFSET(cw_service, kernel_path, 80);
 
@@ -94,10 +96,11 @@ struct cw_service_state {
   __u64 turns[CW_SETS]; /* by list: connections that took an endpoint in turn, added atomically over the CPUs */
   __u64 ejecting;       /* 1: a processor is deciding whether one more may be left out */
   __u64 full_until;     /* as many are left out as may be, when they were last counted */
+  __s64 active;         /* as an endpoint's; of all its endpoints, those that left too */
   __u32 local_out;      /* endpoints of this host that are left out */
   __u32 local_out_of;   /* the generation for which they were counted; 0: to be counted */
 };
-CW_ASSERT_SIZE(cw_service_state, 72);
+CW_ASSERT_SIZE(cw_service_state, 80);
 
 struct cw_endpoint_key {
   __u32 service_id;
@@ -144,7 +147,7 @@ struct cw_failure_run {
 #define CW_RUN_RESET 1   /* reset or timed out before any answer; ended by a connection that ends otherwise */
 
 struct cw_endpoint_state {
-  __s64 active;                  /* connections that are being made or open, added atomically over the CPUs */
+  __s64 active;                  /* dials and connections, from connect() on; added atomically over the CPUs */
   __u64 until;                   /* out: when it may be tried; else: when `ejections` is forgotten */
   struct cw_failure_run runs[2]; /* two processors may count one failure for two, or two for one */
   __u32 ejections;               /* in a row */
@@ -153,6 +156,13 @@ struct cw_endpoint_state {
   __u8 pad[2];
 };
 CW_ASSERT_SIZE(cw_endpoint_state, 56);
+
+/* Keyed by endpoint id (u32): it gets no new connection. Times are CLOCK_MONOTONIC. */
+struct cw_leaving {
+  __u64 since_ns;
+  __u64 due_ns; /* when the connections that it has are ended */
+};
+CW_ASSERT_SIZE(cw_leaving, 16);
 
 /* Keyed by the source address of a DNS query (struct cw_socket_address). */
 struct cw_udp_peer {
