@@ -4,12 +4,23 @@
 #include "lib/dns_capture.h"
 #include "lib/original_dst.h"
 #include "lib/server_bind.h"
+#include "lib/watch.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* What this socket dialled before, and failed to. False: it is a further subflow of a connection that is there. */
+static __always_inline int forget_earlier_dial(struct bpf_sock_addr* ctx) {
+  struct cw_connection* connection = connections_get(ctx->sk, 0);
+  if (!connection) return 1;
+  if (connection->phase >= CW_CONNECTING && is_mptcp(ctx->sk)) return 0;
+  watch_unsent(connection, 1);
+  connections_delete(ctx->sk);
+  return 1;
+}
+
 static __always_inline enum verdict on_tcp_connect(struct bpf_sock_addr* ctx, enum ip_version version) {
   const struct cw_socket_address dst = ctx_address(ctx, version);
-  connections_delete(ctx->sk); /* of an earlier dial by this socket, one that failed */
+  if (!forget_earlier_dial(ctx)) return PROCEED;
   if (in_alias_range(&dst.ip)) return dial_alias(ctx, version, &dst);
   if (may_be_dns(dst.port) && dial_dns_tcp(ctx, version, &dst)) return PROCEED;
   if (address_is_localhost(&dst.ip) || address_is_any(&dst.ip)) dial_localhost(ctx, version, &dst);
@@ -71,7 +82,7 @@ int recvmsg6(struct bpf_sock_addr* ctx) {
 }
 
 static __always_inline void on_getpeername(struct bpf_sock_addr* ctx, enum ip_version version) {
-  const struct connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
+  const struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
   if (!connection || connection->origin.dst_port == 0) return;
   struct cw_socket_address dialled = {};
   __builtin_memcpy(&dialled.ip, connection->origin.dst_addr, sizeof dialled.ip);
@@ -100,6 +111,14 @@ int bind4(struct bpf_sock_addr* ctx) {
 SEC("cgroup/bind6")
 int bind6(struct bpf_sock_addr* ctx) {
   move_server(ctx, IP_V6);
+  return PROCEED;
+}
+
+/* A socket is closed by the last process that had it; an MPTCP socket itself, not its subflows. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock* ctx) {
+  struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx, 0, 0);
+  if (connection && connection->phase == CW_CHOSEN) watch_unsent(connection, ctx->state == TCP_STATE_CLOSE);
   return PROCEED;
 }
 

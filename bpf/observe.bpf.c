@@ -15,12 +15,12 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
 
 static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
   struct bpf_sock* sk = ctx->sk;
-  struct connection* connection = sk ? connections_get(sk, 0) : NULL;
+  struct cw_connection* connection = sk ? connections_get(sk, 0) : NULL;
   if (!connection) return;
   if (connection->to_agent) {
     put_origin(ctx, connection);
   } else {
-    watch_connect(ctx, connection);
+    watch_connect(ctx, sk, connection);
   }
 }
 
@@ -29,7 +29,7 @@ static __always_inline void on_state(struct bpf_sock_ops* ctx) {
   if (now != TCP_STATE_CLOSE && now != TCP_STATE_ESTABLISHED) return;
   if (before == TCP_STATE_LISTEN) return publish_listen(ctx, 0);
   struct bpf_sock* sk = ctx->sk;
-  struct connection* connection = sk ? connections_get(sk, 0) : NULL;
+  struct cw_connection* connection = sk ? connections_get(sk, 0) : NULL;
   if (!connection) return;
   if (now == TCP_STATE_ESTABLISHED) {
     watch_established(connection);

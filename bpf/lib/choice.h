@@ -4,9 +4,11 @@
 #include "balance.h"
 #include "ejected.h"
 #include "ejection.h"
-#include "services.h"
+#include "limits.h"
 
 #define PICK_ATTEMPTS 3
+#define ROOM_CHUNK 64
+#define ROOM_CHUNKS 64 /* more endpoints than both make are not looked at one by one */
 #define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
 
 /* Who dials what. */
@@ -21,6 +23,10 @@ struct dialler {
 struct choice {
   struct cw_endpoint endpoint;
   __u32 on_trial;
+  __u32 ejects;   /* whether the service leaves endpoints out */
+  __u32 most;     /* connections that an endpoint may have; 0: any number */
+  __u32 is_taken; /* the endpoint takes the connection */
+  __u32 holds;    /* HOLDS_… */
 };
 
 static __always_inline __u64 random_point(void) {
@@ -78,16 +84,31 @@ static __always_inline const struct cw_endpoint* choose(const struct cw_service*
   return endpoint_at(of, cw_balance_random(bpf_get_prandom_u32(), set->count));
 }
 
-/* Whether the endpoint takes the connection: it is not left out, or this one is to try it. Of all that come when it may
- * be tried, one moves the time on and is the trial. */
-static __always_inline int takes_connection(const struct cw_endpoint* endpoint, __u32* on_trial) {
-  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
-  if (!state || !state->out) return 1;
+static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
+  if (!take_place(&state->active, to->most)) return 0;
+  to->holds |= HOLDS_ENDPOINT;
+  to->is_taken = 1;
+  return 1;
+}
+
+/* Of all that come when an endpoint that was left out may be tried, one moves the time on and is the trial. */
+static __always_inline int take_for_trial(struct cw_endpoint_state* state, struct choice* to) {
   const __u64 now = bpf_ktime_get_ns();
   const __u64 until = state->until;
-  if (now < until || __sync_val_compare_and_swap(&state->until, until, now + CW_TRIAL_NS) != until) return 0;
-  *on_trial = 1;
-  return 1;
+  if (now < until || !take_endpoint_place(state, to)) return 0;
+  to->on_trial = __sync_val_compare_and_swap(&state->until, until, now + CW_TRIAL_NS) == until;
+  if (to->on_trial) return 1;
+  if (config.has_sock_release) __sync_fetch_and_add(&state->active, -1);
+  to->holds &= ~HOLDS_ENDPOINT;
+  to->is_taken = 0;
+  return 0;
+}
+
+/* Whether the endpoint takes the connection: it has room, and is not left out, or this one is to try it. */
+static __always_inline int takes_connection(const struct cw_endpoint* endpoint, struct choice* to) {
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
+  if (!state) return to->is_taken = 1;
+  return to->ejects && state->out ? take_for_trial(state, to) : take_endpoint_place(state, to);
 }
 
 /* Another one that takes it, looked for from a random slot on, so that no neighbour gets all of them. Functions of
@@ -97,7 +118,7 @@ __noinline int pick_another(const struct cw_endpoint_key* of, __u32 count, struc
   __u32 slot = cw_balance_random(bpf_get_prandom_u32(), count);
   for (int i = 0; i < MAX_LOOKED_AT; i++) {
     const struct cw_endpoint* endpoint = endpoint_at(of, slot);
-    if (endpoint && takes_connection(endpoint, &to->on_trial)) {
+    if (endpoint && takes_connection(endpoint, to)) {
       to->endpoint = *endpoint;
       return 1;
     }
@@ -111,7 +132,7 @@ __noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u
   if (!of || !to || size == 0) return 0;
   for (__u32 attempt = 1; attempt <= MAX_LOOKED_AT; attempt++) {
     const struct cw_endpoint* endpoint = looked_up(of, client, attempt, size);
-    if (endpoint && takes_connection(endpoint, &to->on_trial)) {
+    if (endpoint && takes_connection(endpoint, to)) {
       to->endpoint = *endpoint;
       return 1;
     }
@@ -121,7 +142,7 @@ __noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u
 
 enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
 
-/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out; it is one of those. CHANGED: the
+/* NONE: the set has no endpoint. FOUND_UNFIT: none that was looked at takes the connection; it is one of those. CHANGED: the
  * generation was flipped and its rows removed meanwhile. */
 __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
   if (!dialler || !to || index >= CW_SETS) return NONE;
@@ -133,19 +154,55 @@ __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choi
   const struct cw_endpoint* endpoint = choose(service, &set, &of, dialler);
   if (!endpoint) return CHANGED;
   to->endpoint = *endpoint;
-  if (!service->ejection_failures || takes_connection(endpoint, &to->on_trial)) return FOUND;
+  to->ejects = service->ejection_failures != 0;
+  to->most = service->max_endpoint_connections;
+  if (takes_connection(endpoint, to)) return FOUND;
   if (set.lookup_size && look_up_another(&of, set.lookup_size, dialler->client, to)) return FOUND;
   return pick_another(&of, set.count, to) ? FOUND : FOUND_UNFIT;
 }
 
-/* An endpoint of the service that a socket can reach; of this host, if those come first. Rather one that is left out
- * than none. */
+/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take
+ * the connection (`to->is_taken`) where none was found that does. */
 __noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
   if (!dialler || !to) return 0;
   for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
     if (dialler->prefers_local && pick_from(dialler, CW_LOCAL + dialler->reach, to) == FOUND) return 1;
     const int found = pick_from(dialler, dialler->reach, to);
     if (found != CHANGED) return found != NONE;
+  }
+  return 0;
+}
+
+static __always_inline int has_room_for(const struct cw_endpoint* endpoint, struct choice* to) {
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
+  return state && take_endpoint_place(state, to);
+}
+
+__noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, struct choice* to) {
+  if (!of || !to) return 0;
+  for (__u32 i = 0; i < ROOM_CHUNK; i++) {
+    if (of->slot + i >= end) break;
+    const struct cw_endpoint* endpoint = endpoint_at(of, of->slot + i);
+    if (!endpoint || !has_room_for(endpoint, to)) continue;
+    to->endpoint = *endpoint;
+    return 1;
+  }
+  return 0;
+}
+
+/* Of those that pick_endpoint() passed over, one that has room: rather one that is left out than none. */
+__noinline int pick_room(const struct dialler* dialler, struct choice* to) {
+  if (!dialler || !to) return 0;
+  if (has_room_for(&to->endpoint, to)) return 1;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
+  if (!service) return 0;
+  const __u32 generation = service->generation, reach = dialler->reach;
+  if (reach >= CW_REACHES) return 0;
+  const struct cw_set set = service->sets[reach];
+  for (__u32 chunk = 0; chunk < ROOM_CHUNKS; chunk++) {
+    if (chunk * ROOM_CHUNK >= set.count) break;
+    const struct cw_endpoint_key of = {dialler->service_id, generation, set.list, chunk * ROOM_CHUNK};
+    if (pick_room_in_chunk(&of, set.count, to)) return 1;
   }
   return 0;
 }

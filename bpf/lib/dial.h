@@ -34,13 +34,13 @@ static __always_inline void fill_origin(struct cw_origin* o, struct bpf_sock_add
   o->reserved = 0;
 }
 
-static __always_inline struct connection* remember(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst,
+static __always_inline struct cw_connection* remember(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst,
                                                    __u32 service_id, const struct client* client, int to_agent) {
-  struct connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
+  struct cw_connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (!connection) return NULL;
   fill_origin(&connection->origin, ctx, dst, service_id, client);
   connection->to_agent = (__u32)to_agent;
-  connection->phase = NOT_WATCHED;
+  connection->phase = CW_NOT_WATCHED;
   return connection;
 }
 
@@ -91,6 +91,25 @@ static __always_inline struct dialler dialler_of(struct bpf_sock_addr* ctx, enum
   return dialler;
 }
 
+static __always_inline int over_limit(struct cw_counters* counters, __u32 limit) {
+  if (!counters) return 0;
+  count_failure(counters, CW_FAILED_LIMIT);
+  count(&counters->overflows[limit], 1);
+  return 0;
+}
+
+/* True: `to` is an endpoint that takes the connection. What it holds is to be given back either way. */
+static __always_inline int choose_endpoint(const struct dialler* dialler, struct cw_counters* counters,
+                                           struct choice* to) {
+  if (!take_service_place(dialler->service_id, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
+  if (!pick_endpoint(dialler, to)) {
+    if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
+    return 0;
+  }
+  if (!to->is_taken && !pick_room(dialler, to)) return over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
+  return 1;
+}
+
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
                                                   const struct cw_socket_address* dst, __u32 service_id,
                                                   const struct client* client) {
@@ -98,16 +117,18 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
   struct cw_counters* counters = make_counters(&key);
   const struct dialler dialler = dialler_of(ctx, version, service_id, client);
   struct choice to = {};
-  if (!pick_endpoint(&dialler, &to)) {
-    if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
+  struct cw_connection* connection = NULL;
+  if (choose_endpoint(&dialler, counters, &to))
+    connection = remember(ctx, dst, service_id, client, 0);
+  if (!connection) {
+    give_back_unsent(to.holds, service_id, to.endpoint.endpoint_id);
     return refuse();
   }
-  struct connection* connection = remember(ctx, dst, service_id, client, 0);
-  if (!connection) return refuse();
-  connection->phase = CHOSEN;
+  connection->phase = CW_CHOSEN;
   connection->counters = key;
   connection->endpoint_id = to.endpoint.endpoint_id;
   connection->on_trial = to.on_trial;
+  connection->holds = to.holds;
   ctx_set_address(ctx, version, &to.endpoint.address);
   return PROCEED;
 }

@@ -44,7 +44,7 @@ static __always_inline int dial_dns_tcp(struct bpf_sock_addr* ctx, enum ip_versi
 /* A v6 socket connected to a v4-mapped resolver meets the IPv4 sendmsg hook at every send, with the address that its
  * connect was rewritten to (udpv6_sendmsg hands over to udp_sendmsg as if the application had named it). */
 static __always_inline int resends_connected(struct bpf_sock_addr* ctx, struct cw_origin* query) {
-  const struct connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
+  const struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
   if (!connection || connection->origin.dst_port == 0) return 0;
   *query = connection->origin;
   return 1;

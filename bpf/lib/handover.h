@@ -69,7 +69,7 @@ static __always_inline void server_tuple(struct bpf_sock_ops* ctx, struct tuple*
 }
 
 /* TCP_CONNECT_CB of the client. */
-static __always_inline void put_origin(struct bpf_sock_ops* ctx, const struct connection* connection) {
+static __always_inline void put_origin(struct bpf_sock_ops* ctx, const struct cw_connection* connection) {
   struct tuple key = {};
   client_tuple(ctx, &key);
   bpf_map_update_elem(&pending_origins, &key, &connection->origin, BPF_ANY);

@@ -2,11 +2,14 @@
  * relocated by name on load (CO-RE), so that a build does not need the BTF of the machine it runs on. */
 #pragma once
 
+/* clang-format off: libbpf's headers need the kernel's types */
+#include <linux/bpf.h>
+#include <linux/types.h>
+/* clang-format on */
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
-#include <linux/types.h>
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -15,14 +18,17 @@
 #define IPPROTO_MPTCP 262
 #define ENOENT 2
 #define ENETUNREACH 101
+#define ECONNABORTED 103
 #define ECONNRESET 104
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EHOSTUNREACH 113
+#define TCP_STATE_TIME_WAIT 6
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct sock_common {
+  volatile unsigned char skc_state;
   unsigned char skc_ipv6only : 1;
   unsigned long skc_flags;
 };

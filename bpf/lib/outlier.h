@@ -46,7 +46,7 @@ static __always_inline int eject(__u32 service_id, const struct cw_service* serv
   return ejected;
 }
 
-static __always_inline void report_failure(const struct connection* connection, struct cw_counters* counters,
+static __always_inline void report_failure(const struct cw_connection* connection, struct cw_counters* counters,
                                            __u32 run) {
   const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
@@ -64,7 +64,7 @@ static __always_inline void report_failure(const struct connection* connection, 
 }
 
 /* It is back with its first connection. One that was left out for resets, which come later, has none to spare. */
-static __always_inline void report_connected(const struct connection* connection, struct cw_counters* counters) {
+static __always_inline void report_connected(const struct cw_connection* connection, struct cw_counters* counters) {
   const __u32 service_id = connection->origin.service_id, endpoint_id = connection->endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (!state) return;
@@ -84,14 +84,14 @@ static __always_inline void report_connected(const struct connection* connection
   count(&counters->ejection_returns, 1);
 }
 
-static __always_inline void report_answered(const struct connection* connection) {
+static __always_inline void report_answered(const struct cw_connection* connection) {
   const __u32 endpoint_id = connection->endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (state && state->runs[CW_RUN_RESET].count) state->runs[CW_RUN_RESET].count = 0;
 }
 
 /* Nothing was learned: the next may try it. */
-static __always_inline void report_abandoned(const struct connection* connection) {
+static __always_inline void report_abandoned(const struct cw_connection* connection) {
   const __u32 endpoint_id = connection->endpoint_id;
   if (!connection->on_trial) return;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);

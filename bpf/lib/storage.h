@@ -1,28 +1,14 @@
 /* State of a connection lives with its socket: no map to size, nothing to clean up. */
 #pragma once
 
-#include "causeway/abi/counters.h"
-#include "causeway/abi/origin.h"
+#include "causeway/abi/connection.h"
 #include "config.h"
-
-/* Of a connection that goes straight to an endpoint (watch.h). */
-enum phase { NOT_WATCHED = 0, CHOSEN, CONNECTING, OPEN };
-
-/* A dial that was rewritten. */
-struct connection {
-  struct cw_origin origin;
-  __u32 to_agent;                  /* the agent is handed the origin; otherwise only getpeername() needs it */
-  __u32 phase;                     /* enum phase */
-  struct cw_counters_key counters; /* where it is counted, while it is watched */
-  __u32 endpoint_id;
-  __u32 on_trial; /* it tries an endpoint that was left out */
-};
 
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, int);
-  __type(value, struct connection);
+  __type(value, struct cw_connection);
 } connections __weak SEC(".maps");
 
 /* Of a connection that the agent accepted. */
@@ -49,6 +35,10 @@ struct {
   __type(value, __u32);
 } servers __weak SEC(".maps");
 
+static __always_inline int is_mptcp(struct bpf_sock* sk) {
+  return config.has_mptcp && bpf_skc_to_mptcp_sock(sk) != NULL;
+}
+
 /* The socket that the application holds: connect, bind and sockops meet an MPTCP socket's subflow, getpeername and
  * getsockopt the MPTCP socket itself. */
 #define DEFINE_STORAGE(map, type)                                            \
@@ -70,6 +60,6 @@ struct {
     bpf_sk_storage_delete(&map, sk);                                         \
   }
 
-DEFINE_STORAGE(connections, struct connection)
+DEFINE_STORAGE(connections, struct cw_connection)
 DEFINE_STORAGE(accepted, struct cw_origin)
 DEFINE_STORAGE(servers, __u32)

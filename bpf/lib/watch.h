@@ -2,6 +2,8 @@
 #pragma once
 
 #include "counters.h"
+#include "leaving.h"
+#include "limits.h"
 #include "outlier.h"
 #include "services.h"
 #include "storage.h"
@@ -9,7 +11,6 @@
 #define TCP_STATE_ESTABLISHED 1
 #define TCP_STATE_FIN_WAIT1 4
 #define TCP_STATE_FIN_WAIT2 5
-#define TCP_STATE_TIME_WAIT 6
 #define TCP_STATE_CLOSE 7
 #define TCP_STATE_LAST_ACK 9
 #define TCP_STATE_LISTEN 10
@@ -23,22 +24,20 @@ static __always_inline struct tcp_sock* ops_kernel_sock(struct bpf_sock_ops* ctx
   return (struct tcp_sock*)BPF_CORE_READ((struct bpf_sock_ops_kern*)(void*)ctx, sk);
 }
 
-static __always_inline void add_active(__u32 endpoint_id, __s64 by) {
-  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
-  if (state) __sync_fetch_and_add(&state->active, by);
-}
-
 /* TCP_CONNECT_CB: from here on every end is told by TCP_CLOSE. */
-static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct connection* connection) {
-  if (connection->phase != CHOSEN) return;
+static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                          struct cw_connection* connection) {
+  if (connection->phase != CW_CHOSEN) return;
   if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
-  connection->phase = CONNECTING;
-  add_active(connection->endpoint_id, 1);
+  connection->phase = CW_CONNECTING;
+  take_sent(connection);
+  /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
+  if (is_mptcp(sk)) bpf_sk_storage_get(&connections, sk, connection, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
-static __always_inline void watch_established(struct connection* connection) {
-  if (connection->phase != CONNECTING) return;
-  connection->phase = OPEN;
+static __always_inline void watch_established(struct cw_connection* connection) {
+  if (connection->phase != CW_CONNECTING) return;
+  connection->phase = CW_OPEN;
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
   count(&counters->opened, 1);
@@ -86,16 +85,19 @@ static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_coun
 }
 
 /* TCP_CLOSE. */
-static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct connection* connection) {
+static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_connection* connection) {
   const __u32 phase = connection->phase;
-  if (phase != CONNECTING && phase != OPEN) return;
-  connection->phase = NOT_WATCHED;
-  add_active(connection->endpoint_id, -1);
+  if (phase != CW_CONNECTING && phase != CW_OPEN) return;
+  connection->phase = CW_NOT_WATCHED;
+  give_back_sent(connection);
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
   struct tcp_sock* tcp = ops_kernel_sock(ctx);
   const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
-  if (phase == CONNECTING) {
+  const int was_ended = error == ECONNABORTED && has_to_end(connection->endpoint_id);
+  if (was_ended) count(&counters->ended, 1);
+  if (phase == CW_CONNECTING) {
+    if (was_ended) return report_abandoned(connection);
     const __u32 reason = why_not_connected(ctx, error);
     count_failure(counters, reason);
     if (is_the_endpoints(reason)) return report_failure(connection, counters, CW_RUN_CONNECT);
@@ -111,4 +113,22 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct connect
   } else {
     report_answered(connection);
   }
+}
+
+/* Of a dial that ended before TCP_CONNECT_CB, which nothing tells of: it found no route, no port was free for it, or
+ * another program refused it. Seen when the socket dials again, or is closed. One that did not fail waited for data to
+ * send with its SYN (TCP_FASTOPEN_CONNECT). */
+static __always_inline void watch_unsent(struct cw_connection* connection, int has_failed) {
+  if (connection->phase == CW_CHOSEN) {
+    struct cw_counters* counters = find_counters(&connection->counters);
+    if (counters && has_failed) count_failure(counters, CW_FAILED_UNREACHABLE);
+    report_abandoned(connection);
+  }
+  if (connection->phase <= CW_CHOSEN) {
+    give_back_unsent(connection->holds, connection->origin.service_id, connection->endpoint_id);
+    connection->holds = 0;
+  } else {
+    give_back_sent(connection); /* another program turned the callbacks off that would have told its end */
+  }
+  connection->phase = CW_NOT_WATCHED;
 }

@@ -123,6 +123,7 @@ kernel::PlaneOptions Host::options() const {
   options.proxy_v6 = at(kProxyV6);
   options.dns_v4 = at(kDnsV4);
   options.dns_v6 = at(kDnsV6);
+  options.end_by_netlink = by_netlink;
   return options;
 }
 

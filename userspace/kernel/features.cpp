@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "kernel/ended.h"
 #include "kernel/insn.h"
 #include "kernel/plane.h"
 #include "kernel/probe.h"
@@ -24,6 +25,7 @@ struct ProgramProbe {
   bpf_attach_type attach;
   Program program;
   const char* enables;
+  std::uint32_t attach_type_id = 0;  ///< of the kernel's function, for BPF_PROG_TYPE_TRACING
 };
 
 const Program kPass{insn::set(0, 1), insn::exit()};
@@ -51,6 +53,13 @@ Program storage_of_socket(int offset, int map_fd) {
           insn::exit()};
 }
 
+/// Where the context is the socket.
+Program storage_of_context(int map_fd) {
+  return {insn::move(2, 1), insn::load_map(1, map_fd), insn::second_half(),
+          insn::set(3, 0),  insn::set(4, 0),           insn::call(BPF_FUNC_sk_storage_get),
+          insn::set(0, 1),  insn::exit()};
+}
+
 constexpr int kSockAddrSk = offsetof(bpf_sock_addr, sk);
 constexpr int kSockOpsSk = offsetof(bpf_sock_ops, sk);
 constexpr int kSkbSk = offsetof(__sk_buff, sk);
@@ -67,6 +76,7 @@ Feature probe(const ProgramProbe& p) {
   std::array<char, 8192> log{};
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.expected_attach_type = p.attach;
+  options.attach_btf_id = p.attach_type_id;
   Feature feature{p.name, false, p.enables, {}};
   int fd = bpf_prog_load(p.type, "cw_probe", "GPL", p.program.data(), p.program.size(), &options);
   if (fd < 0) {  // once more for the verifier's words: with a log it is slower
@@ -118,6 +128,29 @@ Feature kernel_types() {
           there ? "" : "/sys/kernel/btf/vmlinux is missing: the kernel needs CONFIG_DEBUG_INFO_BTF"};
 }
 
+constexpr const char* kSockDestroy = "bpf_sock_destroy in a TCP iterator";
+constexpr const char* kNetlinkDestroy = "SOCK_DESTROY by sock_diag";
+constexpr const char* kEnds = "connections to endpoints that left are ended";
+
+/// A TCP iterator that destroys what it meets; it is never run.
+Feature sock_destroy() {
+  btf* types = btf__load_vmlinux_btf();
+  const int function = types ? btf__find_by_name_kind(types, "bpf_sock_destroy", BTF_KIND_FUNC) : -ENOENT;
+  const int iterator = types ? btf__find_by_name_kind(types, "bpf_iter_tcp", BTF_KIND_FUNC) : -ENOENT;
+  btf__free(types);
+  if (function < 0 || iterator < 0) return {kSockDestroy, false, kEnds, "this kernel has none (Linux 6.5 has)"};
+  return probe({kSockDestroy, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER,
+                {insn::load(BPF_DW, 1, 1, 8), insn::jump_equal(1, 0, 1), insn::call_kernel(function), insn::set(0, 0),
+                 insn::exit()},
+                kEnds, static_cast<std::uint32_t>(iterator)});
+}
+
+Feature netlink_destroy() {
+  const bool there = has_netlink_destroy();
+  return {kNetlinkDestroy, there, std::string(kEnds) + ", where the former is missing",
+          there ? "" : "the kernel needs CONFIG_INET_DIAG_DESTROY"};
+}
+
 std::vector<Feature> find_features() {
   std::vector<Feature> features{kernel_types()};
   const auto address = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
@@ -138,6 +171,8 @@ std::vector<Feature> find_features() {
       {"cgroup/bind6", address, BPF_CGROUP_INET6_BIND, kPass, "several tasks on one port (IPv6)"},
       {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass,
        "the proxy learns what was dialled"},
+      {"cgroup/sock_release", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE, storage_of_context(storage.get()),
+       "limits on the kernel path's connections are exact"},
       {"sockops", ops, BPF_CGROUP_SOCK_OPS, kPass, "the proxy learns what was dialled; LISTEN of tasks"},
       {"cgroup_skb/egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPass, "DNS learns who asked"},
       {"bpf_set_retval in connect", address, BPF_CGROUP_INET4_CONNECT, kSetRetval,
@@ -161,6 +196,8 @@ std::vector<Feature> find_features() {
        storage_of_socket(kSockoptSk, storage.get()), "the proxy learns what was dialled"},
   };
   for (const ProgramProbe& p : probes) features.push_back(probe(p));
+  features.push_back(sock_destroy());
+  features.push_back(netlink_destroy());
   features.push_back(map_feature("ring buffer", BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0, "LISTEN of tasks"));
   features.push_back(
       map_feature("memory-mapped array", BPF_MAP_TYPE_ARRAY, 4, 64, 1, BPF_F_MMAPABLE, "liveness of proxy and DNS"));
@@ -182,7 +219,8 @@ const std::vector<Feature>& features() {
 }
 
 OptionalHelpers optional_helpers() {
-  return {has("bpf_set_retval in connect"), has("MPTCP sockets in connect") && has("MPTCP sockets in sockops")};
+  return {has("bpf_set_retval in connect"), has("MPTCP sockets in connect") && has("MPTCP sockets in sockops"),
+          has("cgroup/sock_release"), has(kSockDestroy)};
 }
 
 }  // namespace causeway::kernel

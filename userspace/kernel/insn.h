@@ -27,6 +27,10 @@ constexpr bpf_insn load(int size, int dst, int src, int off) {
 constexpr bpf_insn call(int helper) {
   return make(BPF_JMP | 0x80, 0, 0, 0, helper);
 }
+/// A kernel function (kfunc) by its BTF id.
+constexpr bpf_insn call_kernel(int function) {
+  return make(BPF_JMP | 0x80, 0, BPF_PSEUDO_KFUNC_CALL, 0, function);
+}
 constexpr bpf_insn exit() {
   return make(BPF_JMP | 0x90, 0, 0, 0, 0);
 }

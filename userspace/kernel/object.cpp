@@ -93,6 +93,8 @@ Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
            take(maps.endpoints, from.endpoints, "endpoints"),
            take(maps.lookups, from.lookups, "pieces of maglev tables"),
            take(maps.endpoint_states, from.endpoint_states, "endpoints"),
+           take(maps.leaving, from.leaving, "endpoints that left and have connections"),
+           take(maps.connections, from.connections, "connections"),
            take(maps.path_counters, from.path_counters, "pairs of a service and a client"),
            take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
            take(maps.heartbeat, from.heartbeat, "heartbeats"),
@@ -114,6 +116,7 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
            Row{from.getsockopt, BPF_CGROUP_GETSOCKOPT, true},
            Row{from.sock_ops, BPF_CGROUP_SOCK_OPS, false},
            Row{from.egress, BPF_CGROUP_INET_EGRESS, false},
+           Row{from.sock_release, BPF_CGROUP_INET_SOCK_RELEASE, false},
            Row{from.getpeername4, BPF_CGROUP_INET4_GETPEERNAME, false},
            Row{from.getpeername6, BPF_CGROUP_INET6_GETPEERNAME, false},
            Row{from.recvmsg4, BPF_CGROUP_UDP4_RECVMSG, false},
@@ -125,10 +128,23 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
            Row{from.connect4, BPF_CGROUP_INET4_CONNECT, false},
            Row{from.connect6, BPF_CGROUP_INET6_CONNECT, false},
        }) {
+    if (!bpf_program__autoload(row.program)) continue;
     const char* name = bpf_program__name(row.program);
     Result<Fd> fd = duplicate(bpf_program__fd(row.program), name);
     if (!fd) return fd.error();
     programs.push_back({name, row.type, row.agent_only, std::move(*fd)});
+  }
+  return {};
+}
+
+/// Those that the agent itself runs.
+Result<void> take_own_programs(Object& object, const causeway_bpf& skeleton) {
+  for (const auto& [program, into] : {std::pair{skeleton.progs.end_connections, &object.end_connections},
+                                      std::pair{skeleton.progs.forget_ejection, &object.forget_ejection}}) {
+    if (!bpf_program__autoload(program)) continue;
+    Result<Fd> fd = duplicate(bpf_program__fd(program), bpf_program__name(program));
+    if (!fd) return fd.error();
+    *into = std::move(*fd);
   }
   return {};
 }
@@ -144,7 +160,7 @@ Error load_error(int status, const LibbpfLog& log) {
 
 }  // namespace
 
-Result<Object> load_object(const cw_config& config, const std::string& pin_root) {
+Result<Object> load_object(const cw_config& config, const std::string& pin_root, bool has_sock_destroy) {
   const LibbpfLog log;
   Skeleton skeleton(causeway_bpf__open());
   if (!skeleton) return load_error(-errno, log);
@@ -152,10 +168,13 @@ Result<Object> load_object(const cw_config& config, const std::string& pin_root)
   Object object;
   const std::string directory = maps_directory(pin_root);
   if (Result<void> done = reuse_maps(skeleton->obj, directory, object.replaced); !done) return done.error();
+  if (!config.has_sock_release) bpf_program__set_autoload(skeleton->progs.sock_release, false);
+  bpf_program__set_autoload(skeleton->progs.end_connections, has_sock_destroy);
   if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);
   if (Result<void> done = pin_maps(skeleton->obj, directory); !done) return done.error();
   if (Result<void> done = take_maps(object.maps, *skeleton); !done) return done.error();
   if (Result<void> done = take_programs(object.programs, *skeleton); !done) return done.error();
+  if (Result<void> done = take_own_programs(object, *skeleton); !done) return done.error();
   skeleton.reset();
   ::malloc_trim(0);  // the kernel's BTF passed through the heap: some 10 MB
   return object;

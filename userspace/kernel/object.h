@@ -34,6 +34,8 @@ struct Maps {
   Map<cw_endpoint_key, cw_endpoint> endpoints;
   Map<cw_lookup_key, cw_lookup> lookups;
   Map<std::uint32_t, cw_endpoint_state> endpoint_states;
+  Map<std::uint32_t, cw_leaving> leaving;
+  RawMap connections;
   PerCpuMap<cw_counters_key, cw_counters> path_counters;
   Map<cw_socket_address, cw_udp_peer> dns_peers;
   Map<std::uint32_t, cw_heartbeat> heartbeat;
@@ -43,11 +45,13 @@ struct Maps {
 struct Object {
   std::vector<Program> programs;  ///< in the order to attach: nothing is rewritten before its hand-over works
   Maps maps;
+  Fd end_connections;  ///< a TCP iterator; empty where the kernel has no bpf_sock_destroy
+  Fd forget_ejection;
   std::vector<std::string> replaced;  ///< pinned maps that did not fit and were made anew
 };
 
 /// Loads the programs and pins their maps under `pin_root` (its directories exist), taking over those that fit.
 /// The error carries the verifier's or libbpf's last words.
-Result<Object> load_object(const cw_config& config, const std::string& pin_root);
+Result<Object> load_object(const cw_config& config, const std::string& pin_root, bool has_sock_destroy = false);
 
 }  // namespace causeway::kernel

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@
 #include "kernel/canary.h"
 #include "kernel/cgroup.h"
 #include "kernel/encode.h"
+#include "kernel/ended.h"
 #include "kernel/entries.h"
 #include "kernel/object.h"
 #include "kernel/pins.h"
@@ -96,6 +98,7 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
   const OptionalHelpers helpers = optional_helpers();
   config.has_set_retval = helpers.set_retval;
   config.has_mptcp = helpers.mptcp;
+  config.has_sock_release = helpers.sock_release;
   return config;
 }
 
@@ -104,7 +107,7 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
 struct Plane::State {
   PlaneOptions options;
   Object object;
-  Sync sync{object.maps};
+  Sync sync{object.maps, [this](std::uint32_t endpoint) { return forget_ejection(endpoint); }};
   std::vector<Attachment> attachments;
   Fd lock;  ///< of the pin root
   ring_buffer* events = nullptr;
@@ -128,9 +131,29 @@ struct Plane::State {
     return 0;
   }
 
+  Result<void> forget_ejection(std::uint32_t endpoint);
+  Result<Ended> end_connections();
   Result<void> open_shared_memory();
   Result<void> attach(const Cgroups& cgroups);
 };
+
+Result<void> Plane::State::forget_ejection(std::uint32_t endpoint) {
+  LIBBPF_OPTS(bpf_test_run_opts, run);
+  run.ctx_in = &endpoint;
+  run.ctx_size_in = sizeof endpoint;
+  if (const int status = bpf_prog_test_run_opts(object.forget_ejection.get(), &run); status < 0)
+    return errno_error(-status, "run BPF program", "forget_ejection");
+  return {};
+}
+
+Result<Ended> Plane::State::end_connections() {
+  if (object.end_connections && !options.end_by_netlink) return end_by_program(object.end_connections.get());
+  const MonotonicTime now = monotonic_now();
+  return end_by_netlink(object.maps.connections.fd(), [&](std::uint32_t endpoint) {
+    const auto entry = object.maps.leaving.get(endpoint);
+    return entry && *entry && MonotonicTime((*entry)->due_ns) <= now;
+  });
+}
 
 Result<void> Plane::State::open_shared_memory() {
   events = ring_buffer__new(object.maps.listen_events.fd(), &State::on_event, this, nullptr);
@@ -163,7 +186,7 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   Result<Fd> lock = lock_pins(options.pin_root);
   if (!lock) return lock.error();
   state->lock = std::move(*lock);
-  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.pin_root);
+  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.pin_root, optional_helpers().sock_destroy);
   if (!object) return object.error();
   state->object = std::move(*object);
   for (const std::string& name : state->object.replaced)
@@ -200,6 +223,28 @@ Revision Plane::acknowledged() const {
   return Revision(state_->acknowledged.load(std::memory_order_acquire));
 }
 
+std::optional<std::chrono::steady_clock::time_point> Plane::next_end() const {
+  const std::optional<MonotonicTime> next = state_->sync.leaving().next();
+  if (!next) return std::nullopt;
+  return std::chrono::steady_clock::time_point(*next);  // libstdc++'s is CLOCK_MONOTONIC
+}
+
+Result<std::vector<EndedConnections>> Plane::end_connections() {
+  const MonotonicTime now = monotonic_now();
+  std::vector<EndedConnections> all;
+  Result<void> first;
+  if (!state_->sync.to_end(now).empty()) {
+    const Result<Ended> ended = state_->end_connections();
+    if (!ended) first = ended.error();
+    if (ended) {
+      for (const auto& [endpoint, count] : *ended) all.push_back({EndpointId(endpoint), count});
+    }
+  }
+  if (Result<void> done = state_->sync.clear_up(now); !done && first) first = done;
+  if (!first) return first.error();
+  return all;
+}
+
 std::optional<Error> Plane::last_error() const {
   return state_->last_error;
 }
@@ -231,6 +276,16 @@ std::vector<PathCounters> Plane::path_counters() const {
       all.push_back({ServiceId(key.service_id), ClientId(key.client_id), **sum});
   }
   return all;
+}
+
+std::int64_t Plane::active(ServiceId service) const {
+  const auto state = state_->object.maps.service_states.get(service.value);
+  return state && *state ? (*state)->active : 0;
+}
+
+std::int64_t Plane::active(EndpointId endpoint) const {
+  const auto state = state_->object.maps.endpoint_states.get(endpoint.value);
+  return state && *state ? (*state)->active : 0;
 }
 
 bool Plane::is_ejected(EndpointId endpoint) const {

@@ -1,5 +1,6 @@
 #pragma once
 // The kernel part as the agent sees it: one BPF object loaded, its maps and links pinned, kept in step with snapshots.
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ struct PlaneOptions {
   SocketAddress proxy_v4, proxy_v6;  ///< outbound listeners in the agent's network namespace; v6 port 0 where IPv6 is off
   SocketAddress dns_v4, dns_v6;      ///< the agent's DNS (UDP and TCP); port 0: that family's queries are not captured
   bool capture_dns = true;
+  bool end_by_netlink = false;  ///< connections to endpoints that left, even where a program could end them
 };
 
 /// A port of a task began or stopped listening; the receiver checks with is_listening(): events can be lost or late.
@@ -46,6 +48,12 @@ struct PathCounters {
 };
 inline constexpr ServiceId kCountedTogether{CW_COUNTED_TOGETHER};
 
+/// Connections to an endpoint that left.
+struct EndedConnections {
+  EndpointId endpoint;
+  std::size_t count = 0;
+};
+
 struct Feature {
   std::string name;  ///< "cgroup/connect4", "sk_storage in sockops", ...
   bool available = false;
@@ -66,7 +74,7 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), is_ejected(), interception_effective() and heartbeat():
+/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected(), interception_effective() and heartbeat():
 /// any.
 class Plane final : public SnapshotSink {
  public:
@@ -82,11 +90,20 @@ class Plane final : public SnapshotSink {
   int events_fd() const;
   void drain_events(const std::function<void(const ListenEvent&)>& on_listen);
 
+  /// When end_connections() is to be called next; it may change with each publish() and end_connections().
+  std::optional<std::chrono::steady_clock::time_point> next_end() const;
+  /// Ends the connections of the kernel path to endpoints that get no new ones (they left, or are unhealthy) once the
+  /// service's drain time is over. A walk through the TCP sockets of this network namespace, if there are any to end.
+  Result<std::vector<EndedConnections>> end_connections();
+
   /// Who sent a DNS query from this source address (cgroup_skb/egress published it), if it was captured.
   std::optional<UdpPeer> udp_peer(const SocketAddress& source) const;
 
   /// Of those for which anything was counted.
   std::vector<PathCounters> path_counters() const;
+  /// Dials and connections of the kernel path, from connect() to their end.
+  std::int64_t active(ServiceId service) const;
+  std::int64_t active(EndpointId endpoint) const;
   /// Whether the kernel path leaves the endpoint out.
   bool is_ejected(EndpointId endpoint) const;
 

@@ -55,6 +55,13 @@ std::uint32_t next_generation(std::uint32_t generation) {
   return generation + 1 == 0 ? 1 : generation + 1;
 }
 
+/// Of an endpoint that left while no agent ran, and whose service is gone too.
+constexpr std::chrono::milliseconds kDefaultDrain = ServiceSettings().drain_timeout;
+
+std::chrono::milliseconds drain_of(const std::shared_ptr<const Service>& service) {
+  return service ? service->settings.drain_timeout : kDefaultDrain;
+}
+
 /// Endpoints are ordered by id.
 bool has_endpoint(const Service& service, EndpointId id) {
   const auto& all = service.endpoints;
@@ -74,6 +81,9 @@ Result<void> Sync::adopt() {
   if (!services) return services.error();
   auto states = maps_.endpoint_states.entries();
   if (!states) return states.error();
+  auto service_states = maps_.service_states.entries();
+  if (!service_states) return service_states.error();
+  error += leaving_.adopt();
   in_place_.reset();
   services_.clear();
   states_.clear();
@@ -86,6 +96,10 @@ Result<void> Sync::adopt() {
   }
   error += adopt_rows();
   error += adopt_lookups();
+  gone_services_.clear();
+  for (const auto& [id, state] : *service_states) {
+    if (!services_.contains(id)) gone_services_.insert(id);
+  }
   return error.result();
 }
 
@@ -99,6 +113,7 @@ Result<void> Sync::adopt_rows() {
     if (service != services_.end() && key.generation == service->second.entry.generation &&
         key.list < service->second.lists.size() && key.slot < service->second.lists[key.list].rows.size()) {
       service->second.lists[key.list].rows[key.slot] = value;
+      service->second.serving.push_back(value.endpoint_id);
     } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {
       error += Result<void>(gone.error());
     }
@@ -126,6 +141,7 @@ Result<void> Sync::adopt_lookups() {
 }
 
 Result<void> Sync::apply(const Snapshot& snapshot) {
+  follow_known(snapshot);
   const bool aliases_stay = in_place_ && in_place_->aliases.same_as(snapshot.aliases);
   const bool workloads_stay = in_place_ && in_place_->workloads == snapshot.workloads;
   Result<void> done;
@@ -168,9 +184,25 @@ Result<void> Sync::apply(const Snapshot& snapshot, const Add& add_others, const 
   FirstError error;
   error += remove_others();
   error += remove_services(snapshot);
-  error += remove_unknown_states(snapshot);
-  if (!added) error += add();
+  error += remove_unknown_states();
+  if (!added) {
+    error += erase_idle_states();
+    error += add();
+  }
   return error.result();
+}
+
+void Sync::follow_known(const Snapshot& snapshot) {
+  using Ptr = std::shared_ptr<const Service>;
+  for_each_difference(known_services_, snapshot.services, [this](ServiceId, const Ptr* was, const Ptr* is) {
+    if (was != nullptr) {
+      for (const Endpoint& endpoint : (*was)->endpoints) known_.erase(endpoint.id.value);
+    }
+    if (is != nullptr) {
+      for (const Endpoint& endpoint : (*is)->endpoints) known_.insert(endpoint.id.value);
+    }
+  });
+  known_services_ = snapshot.services;
 }
 
 Result<void> Sync::add_services(const Snapshot& snapshot) {
@@ -196,17 +228,20 @@ Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   const cw_service entry = service_entry(*service, rows, generation);
   Result<void> done = put_lists(id, generation, rows.lists);
   if (done) done = maps_.service_states.put_new(id, {});
+  gone_services_.erase(id);
   if (done) done = maps_.services.put(id, entry);
   if (!done) {
     (void)erase_lists(id, generation, rows.lists);  // the old set stays in force
     return done;
   }
   FirstError error;
+  error += follow_serving(kept == services_.end() ? std::vector<std::uint32_t>{} : kept->second.serving, rows.serving,
+                          service->settings.drain_timeout);
   if (kept != services_.end()) {
     error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
     if (kept->second.source) error += remove_states(*kept->second.source, service.get());
   }
-  services_[id] = {entry, std::move(rows.lists), service};
+  services_[id] = {entry, std::move(rows.lists), std::move(rows.serving), service};
   return error.result();
 }
 
@@ -216,10 +251,12 @@ Result<void> Sync::put_entry(Rows& kept, const std::shared_ptr<const Service>& s
     if (Result<void> done = maps_.services.put(service->id.value, entry); !done) return done;
     kept.entry = entry;
   }
-  Result<void> removed;
-  if (kept.source) removed = remove_states(*kept.source, service.get());
+  FirstError error;
+  error += follow_serving(kept.serving, rows.serving, service->settings.drain_timeout);
+  if (kept.source) error += remove_states(*kept.source, service.get());
+  kept.serving = rows.serving;
   kept.source = service;
-  return removed;
+  return error.result();
 }
 
 Result<void> Sync::add_states(const Service& service) {
@@ -235,25 +272,88 @@ Result<void> Sync::remove_states(const Service& before, const Service* now) {
   FirstError error;
   for (const Endpoint& endpoint : before.endpoints) {
     if (now != nullptr && has_endpoint(*now, endpoint.id)) continue;
-    if (const Result<bool> gone = maps_.endpoint_states.erase(endpoint.id.value); !gone)
-      error += Result<void>(gone.error());
-    states_.erase(endpoint.id.value);
+    // One that leaves goes with its last connection.
+    error += leaving_.has(endpoint.id.value) ? forget_ejection_(endpoint.id.value) : erase_state(endpoint.id.value);
   }
   return error.result();
 }
 
-Result<void> Sync::remove_unknown_states(const Snapshot& snapshot) {
-  if (!std::exchange(unknown_states_, false)) return {};
-  std::unordered_set<std::uint32_t> known;
-  for (const auto& [id, service] : snapshot.services) {
-    for (const Endpoint& endpoint : service->endpoints) known.insert(endpoint.id.value);
-  }
+Result<void> Sync::erase_state(std::uint32_t endpoint) {
+  states_.erase(endpoint);
+  if (const Result<bool> gone = maps_.endpoint_states.erase(endpoint); !gone) return gone.error();
+  return {};
+}
+
+std::int64_t Sync::active_on(std::uint32_t endpoint) const {
+  const auto state = maps_.endpoint_states.get(endpoint);
+  return state && *state ? (*state)->active : 0;
+}
+
+Result<void> Sync::follow_serving(const std::vector<std::uint32_t>& before, const std::vector<std::uint32_t>& now,
+                                  std::chrono::milliseconds drain) {
   FirstError error;
-  std::erase_if(states_, [&](std::uint32_t id) {
-    if (known.contains(id)) return false;
-    if (const Result<bool> gone = maps_.endpoint_states.erase(id); !gone) error += Result<void>(gone.error());
+  for (const std::uint32_t id : now) error += leaving_.stay(id);
+  const std::unordered_set<std::uint32_t> serving(now.begin(), now.end());
+  const MonotonicTime time = monotonic_now();
+  for (const std::uint32_t id : before) {
+    if (!serving.contains(id)) error += leaving_.leave(id, time, drain);
+  }
+  return error.result();
+}
+
+std::vector<std::uint32_t> Sync::to_end(MonotonicTime now) const {
+  std::vector<std::uint32_t> ids = leaving_.due(now);
+  std::erase_if(ids, [this](std::uint32_t id) { return active_on(id) == 0; });
+  return ids;
+}
+
+Result<void> Sync::clear_up(MonotonicTime now) {
+  FirstError error;
+  for (const std::uint32_t id : leaving_.due(now)) {
+    if (leaving_.looked_at(id, now, active_on(id) == 0) && !known_.contains(id)) error += erase_state(id);
+  }
+  error += erase_service_states();
+  return error.result();
+}
+
+Result<void> Sync::erase_idle_states() {
+  FirstError error;
+  for (const std::uint32_t id : leaving_.all()) {
+    if (known_.contains(id) || active_on(id) != 0) continue;
+    error += leaving_.stay(id);
+    error += erase_state(id);
+  }
+  error += erase_service_states();
+  return error.result();
+}
+
+Result<void> Sync::erase_service_states() {
+  FirstError error;
+  std::erase_if(gone_services_, [&](std::uint32_t id) {
+    const auto state = maps_.service_states.get(id);
+    if (state && *state && (*state)->active != 0) return false;
+    if (const Result<bool> erased = maps_.service_states.erase(id); !erased) error += Result<void>(erased.error());
     return true;
   });
+  return error.result();
+}
+
+Result<void> Sync::remove_unknown_states() {
+  if (!std::exchange(unknown_states_, false)) return {};
+  FirstError error;
+  const MonotonicTime time = monotonic_now();
+  std::unordered_set<std::uint32_t> serving;
+  for (const auto& [service, rows] : services_) {
+    serving.insert(rows.serving.begin(), rows.serving.end());
+  }
+  for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
+    if (serving.contains(id) || leaving_.has(id)) continue;
+    if (active_on(id) != 0) {
+      error += leaving_.leave(id, time, kDefaultDrain);
+    } else if (!known_.contains(id)) {
+      error += erase_state(id);
+    }
+  }
   return error.result();
 }
 
@@ -280,7 +380,8 @@ Result<void> Sync::remove_service(std::uint32_t id) {
   if (const Result<bool> gone = maps_.services.erase(id); !gone) return gone.error();
   FirstError error;
   error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
-  if (const Result<bool> erased = maps_.service_states.erase(id); !erased) error += Result<void>(erased.error());
+  error += follow_serving(kept->second.serving, {}, drain_of(kept->second.source));
+  gone_services_.insert(id);
   if (kept->second.source) error += remove_states(*kept->second.source, nullptr);
   error += remove_counters(id);
   services_.erase(kept);

@@ -8,6 +8,7 @@
 
 #include "kernel/entries.h"
 #include "kernel/host_addresses.h"
+#include "kernel/leaving.h"
 #include "kernel/object.h"
 #include "model/snapshot.h"
 
@@ -61,7 +62,9 @@ class Mirror {
 
 class Sync {
  public:
-  explicit Sync(Maps& maps) : maps_(maps) {}
+  /// `forget_ejection`: an endpoint that is gone, whose connections go on.
+  Sync(Maps& maps, std::function<Result<void>(std::uint32_t endpoint)> forget_ejection)
+      : maps_(maps), forget_ejection_(std::move(forget_ejection)), leaving_(maps.leaving) {}
 
   /// Reads what stands in the maps.
   Result<void> adopt();
@@ -69,20 +72,36 @@ class Sync {
   /// found no room before them. The first error, if all is not in place.
   Result<void> apply(const Snapshot& snapshot);
 
+  const Leaving& leaving() const { return leaving_; }
+  /// Those whose time is over and that have connections.
+  std::vector<std::uint32_t> to_end(MonotonicTime now) const;
+  /// After the end of those connections: forgets what is done with.
+  Result<void> clear_up(MonotonicTime now);
+
  private:
   struct Rows {
     cw_service entry{};                     ///< as it stands in the map
     std::vector<RowList> lists;             ///< the rows and tables of that generation
+    std::vector<std::uint32_t> serving;     ///< endpoints that connections may go to or stay with
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
   template <class Add, class Remove>
   Result<void> apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others);
+  void follow_known(const Snapshot& snapshot);
   Result<void> add_services(const Snapshot& snapshot);
   Result<void> add_states(const Service& service);
   /// Of endpoints that were there before and are not now; `now` null: the service is gone.
   Result<void> remove_states(const Service& before, const Service* now);
-  Result<void> remove_unknown_states(const Snapshot& snapshot);
+  Result<void> erase_state(std::uint32_t endpoint);
+  Result<void> remove_unknown_states();
+  /// Of those that left, with no connection left: when the map has no room for others.
+  Result<void> erase_idle_states();
+  Result<void> erase_service_states();
+  std::int64_t active_on(std::uint32_t endpoint) const;
+  /// Those of `before` that are not among `now` get no new connections, those of `now` do.
+  Result<void> follow_serving(const std::vector<std::uint32_t>& before, const std::vector<std::uint32_t>& now,
+                              std::chrono::milliseconds drain);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
@@ -98,11 +117,16 @@ class Sync {
   Maps& maps_;
   std::optional<Snapshot> in_place_;  ///< the last one, if all of it is in the maps: only differences are looked at
   HostAddresses host_;
+  std::function<Result<void>(std::uint32_t)> forget_ejection_;
+  Leaving leaving_;
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
   std::unordered_set<std::uint32_t> states_;  ///< endpoints that have one
+  decltype(Snapshot::services) known_services_;  ///< of the newest snapshot
+  std::unordered_set<std::uint32_t> known_;      ///< their endpoints
+  std::unordered_set<std::uint32_t> gone_services_;  ///< that have a state, for connections that go on
   bool unknown_states_ = false;               ///< of an earlier agent, which may know more endpoints
 };
 

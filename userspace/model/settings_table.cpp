@@ -62,7 +62,7 @@ constexpr std::array kTable{
     CHOICE(
         path, kPaths,
         "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
-        "in between; endpoints are chosen by connection, and there are no retries, limits, timeouts and metrics of "
+        "in between; endpoints are chosen by connection, and there are no retries, timeouts and metrics of "
         "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
         "open stay where they are."),
     CHOICE(

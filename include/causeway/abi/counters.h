@@ -15,6 +15,11 @@
 #define CW_FAILED_OTHER 6
 #define CW_FAILED_REASONS 7
 
+/* Which limit of its service refused a dial. */
+#define CW_OVERFLOW_CONNECTIONS 0
+#define CW_OVERFLOW_ENDPOINT_CONNECTIONS 1
+#define CW_OVERFLOWS 2
+
 /* Upper bounds of the buckets of times to connect, in microseconds; a further bucket takes the rest. */
 #define CW_DURATION_BOUNDS_US \
   { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 15000000 }
@@ -32,11 +37,13 @@ struct cw_counters {
   __u64 opened; /* established */
   __u64 closed; /* of those */
   __u64 failed[CW_FAILED_REASONS];
+  __u64 overflows[CW_OVERFLOWS]; /* of those that failed by CW_FAILED_LIMIT */
   __u64 bytes_sent; /* to endpoints, and acknowledged; counted when the connection ends, as the next */
   __u64 bytes_received;
+  __u64 ended; /* by the agent, because their endpoint had left */
   __u64 ejections;
   __u64 ejection_returns;
   __u64 connect_buckets[CW_DURATION_BUCKETS];
   __u64 connect_sum_us;
 };
-CW_ASSERT_SIZE(cw_counters, 232);
+CW_ASSERT_SIZE(cw_counters, 256);

@@ -3,11 +3,17 @@
 
 #include "address.h"
 
-#define CW_MAX_ALIASES 16384 /* entries: an alias has one for IPv4 and one for IPv6 */
+/* Defaults: the agent makes the maps as large as its configuration says (userspace/kernel/sizes.h). */
+#define CW_MAX_ALIASES 65536 /* entries: an alias has one for IPv4 and one for IPv6 */
 #define CW_MAX_WORKLOADS 4096
-#define CW_MAX_WORKLOAD_PORTS 16384
+#define CW_PORTS_A_WORKLOAD 4
+#define CW_MAX_WORKLOAD_PORTS (CW_PORTS_A_WORKLOAD * CW_MAX_WORKLOADS)
 #define CW_MAX_SERVICES 16384
-#define CW_MAX_ENDPOINTS 65536 /* rows; a service that changes has its old and new ones for a moment */
+#define CW_MAX_ENDPOINTS 131072
+/* An endpoint has a row, a second one where its service has endpoints of both families; a service that changes has its
+ * old and its new rows for a moment. */
+#define CW_ROWS_AN_ENDPOINT 2
+#define CW_MAX_ROWS (CW_ROWS_AN_ENDPOINT * CW_MAX_ENDPOINTS)
 
 #define CW_NAMESPACE_EVERY 0u
 #define CW_NAMESPACE_NONE 0xffffffffu
@@ -84,8 +90,10 @@ struct cw_service {
   __u32 ejection_window_ms;
   __u32 ejection_time_ms;
   __u32 ejection_max_time_ms;
+  __u32 max_connections;
+  __u32 max_endpoint_connections; /* 0: any number */
 };
-CW_ASSERT_SIZE(cw_service, 100);
+CW_ASSERT_SIZE(cw_service, 108);
 CW_ASSERT_OFFSET(cw_service, sets, 8);
 CW_ASSERT_OFFSET(cw_service, kernel_path, 80);
 
@@ -94,10 +102,11 @@ struct cw_service_state {
   __u64 turns[CW_SETS]; /* by list: connections that took an endpoint in turn, added atomically over the CPUs */
   __u64 ejecting;       /* 1: a processor is deciding whether one more may be left out */
   __u64 full_until;     /* as many are left out as may be, when they were last counted */
+  __s64 active;         /* as an endpoint's; of all its endpoints, those that left too */
   __u32 local_out;      /* endpoints of this host that are left out */
   __u32 local_out_of;   /* the generation for which they were counted; 0: to be counted */
 };
-CW_ASSERT_SIZE(cw_service_state, 72);
+CW_ASSERT_SIZE(cw_service_state, 80);
 
 struct cw_endpoint_key {
   __u32 service_id;
@@ -119,7 +128,8 @@ CW_ASSERT_OFFSET(cw_endpoint, endpoint_id, 20);
 
 /* A list's maglev table, in pieces. */
 #define CW_LOOKUP_PIECE 256
-#define CW_MAX_LOOKUP_PIECES 65536
+#define CW_ENDPOINTS_A_PIECE 2
+#define CW_MAX_LOOKUP_PIECES (CW_MAX_ENDPOINTS / CW_ENDPOINTS_A_PIECE)
 
 struct cw_lookup_key {
   __u32 service_id;
@@ -144,7 +154,7 @@ struct cw_failure_run {
 #define CW_RUN_RESET 1   /* reset or timed out before any answer; ended by a connection that ends otherwise */
 
 struct cw_endpoint_state {
-  __s64 active;                  /* connections that are being made or open, added atomically over the CPUs */
+  __s64 active;                  /* dials and connections, from connect() on; added atomically over the CPUs */
   __u64 until;                   /* out: when it may be tried; else: when `ejections` is forgotten */
   struct cw_failure_run runs[2]; /* two processors may count one failure for two, or two for one */
   __u32 ejections;               /* in a row */
@@ -153,6 +163,13 @@ struct cw_endpoint_state {
   __u8 pad[2];
 };
 CW_ASSERT_SIZE(cw_endpoint_state, 56);
+
+/* Keyed by endpoint id (u32): it gets no new connection. Times are CLOCK_MONOTONIC. */
+struct cw_leaving {
+  __u64 since_ns;
+  __u64 due_ns; /* when the connections that it has are ended */
+};
+CW_ASSERT_SIZE(cw_leaving, 16);
 
 /* Keyed by the source address of a DNS query (struct cw_socket_address). */
 struct cw_udp_peer {

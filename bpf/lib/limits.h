@@ -1,0 +1,59 @@
+/* How many connections a service and its endpoints have, and may have. A place is taken in connect(), before the
+ * kernel acts on the dial, by one atomic addition: two processors cannot both take the last one. It is given back once
+ * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. Where no hook
+ * tells of that one, connect() only looks, and the place is taken when the SYN leaves: dials at one time can be more than
+ * the limit. */
+#pragma once
+
+#include "services.h"
+#include "storage.h"
+
+#define HOLDS_SERVICE 1u
+#define HOLDS_ENDPOINT 2u
+
+/* `most` 0: as many as come. Looked at before it is added to: a refused dial must not take the place of another. */
+static __always_inline int take_place(__s64* active, __u32 most) {
+  if (most && *active >= (__s64)most) return 0;
+  if (!config.has_sock_release) return 1;
+  const __s64 before = __sync_fetch_and_add(active, 1);
+  if (!most || before < (__s64)most) return 1;
+  __sync_fetch_and_add(active, -1);
+  return 0;
+}
+
+/* Without state there is nothing to hold, nor to give back. */
+static __always_inline int take_service_place(__u32 service_id, __u32* holds) {
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &service_id);
+  if (!service || !state) return 1;
+  if (!take_place(&state->active, service->max_connections)) return 0;
+  *holds |= HOLDS_SERVICE;
+  return 1;
+}
+
+static __always_inline void add_active(__u32 holds, __u32 service_id, __u32 endpoint_id, __s64 by) {
+  if (holds & HOLDS_SERVICE) {
+    struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &service_id);
+    if (state) __sync_fetch_and_add(&state->active, by);
+  }
+  if (holds & HOLDS_ENDPOINT) {
+    struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+    if (state) __sync_fetch_and_add(&state->active, by);
+  }
+}
+
+/* Of a dial that did not begin. */
+static __always_inline void give_back_unsent(__u32 holds, __u32 service_id, __u32 endpoint_id) {
+  if (config.has_sock_release) add_active(holds, service_id, endpoint_id, -1);
+}
+
+/* The SYN leaves. */
+static __always_inline void take_sent(const struct cw_connection* connection) {
+  if (!config.has_sock_release)
+    add_active(connection->holds, connection->origin.service_id, connection->endpoint_id, 1);
+}
+
+static __always_inline void give_back_sent(struct cw_connection* connection) {
+  add_active(connection->holds, connection->origin.service_id, connection->endpoint_id, -1);
+  connection->holds = 0;
+}
