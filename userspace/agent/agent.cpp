@@ -220,6 +220,7 @@ Result<void> Agent::State::start_kernel() {
   options.dns_v4 = config.listen.dns;
   options.dns_v6 = config.listen.dns6;
   options.capture_dns = config.dns.capture;
+  options.sizes = config.kernel;
 
   orphans = find_orphans(layout.proxy);
   auto begun = kernel::Plane::start(options);

@@ -32,6 +32,14 @@ Kind seconds(std::uint64_t min, std::uint64_t max) {
       });
 }
 
+/// How much a map of the kernel is to hold.
+template <std::uint32_t kernel::MapSizes::*kMember>
+Kind size(std::uint64_t max) {
+  return integer(
+      1, max, [](Config& c, std::uint64_t v) { c.kernel.*kMember = static_cast<std::uint32_t>(v); },
+      [](Config& c) -> std::uint64_t { return c.kernel.*kMember; });
+}
+
 ConfigKey key(std::string_view table, std::string_view name, Kind kind, std::string_view text) {
   return {table, name, std::move(kind.expects), text, std::move(kind.set), std::move(kind.show)};
 }
@@ -121,6 +129,14 @@ std::vector<ConfigKey> make_keys() {
       "File descriptors that the proxy may use. An eighth is kept for connections to endpoints. 0, or more than the "
       "hard limit of open files: that limit.");
 
+  using kernel::MapSizes;
+  add("kernel", "max_services", size<&MapSizes::services>(1'000'000), "Services.");
+  add("kernel", "max_endpoints", size<&MapSizes::endpoints>(4'000'000),
+      "Endpoints of all services together. A change of a service needs room for its old and its new ones for a moment.");
+  add("kernel", "max_aliases", size<&MapSizes::aliases>(4'000'000),
+      "Names of aliases, by port. An alias without a dnsName has two names.");
+  add("kernel", "max_tasks", size<&MapSizes::tasks>(1'000'000), "Tasks of this host, of four ports each on average.");
+
   add("dns", "capture", boolean(FIELD(bool, dns.capture)),
       "Whether the kernel takes intercepted processes' queries, to whatever resolver, to the agent.");
   add("dns", "resolvers", resolvers(FIELD(std::vector<SocketAddress>, dns.resolvers)),
@@ -156,6 +172,9 @@ const std::vector<ConfigTable>& config_tables() {
       {"proxy", "The proxy process."},
       {"limits",
        "What the proxy's clients may use; [limits.md](limits.md) has what happens beyond, and what counts it."},
+      {"kernel",
+       "How much the kernel's tables hold; [limits.md](limits.md) has what they take, and what happens beyond. Tables "
+       "that a killed agent left keep their sizes until `causeway detach`."},
       {"dns", "Name resolution."},
       {"log", "The agent's log, on standard error."},
       {"access_log",

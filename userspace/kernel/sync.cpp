@@ -26,14 +26,14 @@ bool same(const std::vector<RowList>& a, const std::vector<RowList>& b) {
 }
 
 /// Lists of the sizes that the entry speaks of, empty.
-std::vector<RowList> lists_of(const cw_service& entry) {
+std::vector<RowList> lists_of(const cw_service& entry, const Maps& maps) {
   std::vector<RowList> lists;
   for (const cw_set& set : entry.sets) {
     if (set.count == 0 || set.list >= CW_SETS) continue;
     if (set.list >= lists.size()) lists.resize(set.list + 1);
-    lists[set.list].rows.resize(std::min<std::size_t>(set.count, CW_MAX_ENDPOINTS));
+    lists[set.list].rows.resize(std::min<std::size_t>(set.count, maps.endpoints.limit()));
     lists[set.list].lookup.resize(
-        std::min<std::size_t>(set.lookup_size, std::size_t{CW_MAX_LOOKUP_PIECES} * CW_LOOKUP_PIECE));
+        std::min<std::size_t>(set.lookup_size, std::size_t{maps.lookups.limit()} * CW_LOOKUP_PIECE));
   }
   return lists;
 }
@@ -92,7 +92,7 @@ Result<void> Sync::adopt() {
   for (const auto& [id, value] : *services) {
     Rows& kept = services_[id];
     kept.entry = value;
-    kept.lists = lists_of(value);
+    kept.lists = lists_of(value, maps_);
   }
   error += adopt_rows();
   error += adopt_lookups();

@@ -7,6 +7,7 @@ from support.sandbox import wait_until
 from quick_api import QuickApi
 
 CLUSTER, NAMESPACE, ALIAS_PORT = "production", "myapp.local", 80
+FIRST_PORT, AT_ONCE = 3000, 100  # discovery names that one ECS service describes
 
 
 def name_of(service):
@@ -28,16 +29,11 @@ class Table:
         yield
         self.seconds[what] = (time.monotonic() - start, many)
 
-    def describe(self, endpoints, **settings):
+    def describe(self, endpoints):
         self.host.namespace()
-        with contextlib.closing(QuickApi(self.host)) as api:
-            with self._timed("CreateService", self.services):
-                self._create(api)
-            if settings:
-                with self._timed("UpdateServiceAttributes", self.services):
-                    self._all(api, [("servicediscovery", "UpdateServiceAttributes", {
-                        "ServiceId": service, "Attributes": {f"causeway:{key}": value for key, value in settings.items()}})
-                        for service in self.ids])
+        with contextlib.closing(QuickApi(self.host)) as api, self._timed("CreateService", self.services):
+            self._create(api)
+        with contextlib.closing(QuickApi(self.host)) as api:  # the others of the one before were idle for too long
             with self._timed("RegisterInstance", len(endpoints)):
                 self._all(api, (("servicediscovery", "RegisterInstance", {
                     "ServiceId": self.ids[n % self.services], "InstanceId": f"i-{n}",
@@ -54,12 +50,14 @@ class Table:
     def _create(self, api):
         api.call("ecs", "CreateCluster", clusterName=CLUSTER)
         api.call("ecs", "RegisterTaskDefinition", family="any", containerDefinitions=[
-            {"name": "app", "image": "none", "portMappings": [{"name": "http", "containerPort": 3000, "appProtocol": "http2"}]}])
-        self._all(api, (("ecs", "CreateService", {
-            "cluster": CLUSTER, "serviceName": name_of(n), "taskDefinition": "any", "desiredCount": 0,
-            "serviceConnectConfiguration": {"enabled": True, "namespace": NAMESPACE, "services": [
-                {"portName": "http", "discoveryName": name_of(n), "clientAliases": [{"port": ALIAS_PORT, "dnsName": name_of(n)}]}]}})
-            for n in range(self.services)))
+            {"name": "app", "image": "none", "portMappings": [
+                {"name": f"p{n}", "containerPort": FIRST_PORT + n, "appProtocol": "http2"} for n in range(AT_ONCE)]}])
+        for first in range(0, self.services, AT_ONCE):
+            names = [name_of(n) for n in range(first, min(first + AT_ONCE, self.services))]
+            api.call("ecs", "CreateService", cluster=CLUSTER, serviceName=f"from-{names[0]}", taskDefinition="any", desiredCount=0,
+                     serviceConnectConfiguration={"enabled": True, "namespace": NAMESPACE, "services": [
+                         {"portName": f"p{n}", "discoveryName": name, "clientAliases": [{"port": ALIAS_PORT, "dnsName": name}]}
+                         for n, name in enumerate(names)]})
         token, found = {}, {}
         while token is not None:
             page = api.call("servicediscovery", "ListServices", MaxResults=100, **token)

@@ -36,7 +36,9 @@ class Recorder final : public SnapshotSink {
 SnapshotPtr snapshot(std::uint64_t revision, std::vector<std::string> names, std::vector<std::string> cloud_map = {}) {
   auto made = std::make_shared<Snapshot>();
   made->revision = Revision{revision};
-  for (auto& name : names) made->alias_names.push_back({name, NamespaceNumber{1}, {}, {}});
+  made->alias_names.change([&](std::vector<AliasName>& all) {
+      for (auto& name : names) all.push_back({name, NamespaceNumber{1}, {}, {}});
+    });
   for (auto& name : cloud_map) made->cloud_map_names[name] = std::make_shared<CloudMapName>();
   return made;
 }

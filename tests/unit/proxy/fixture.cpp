@@ -106,7 +106,7 @@ void ProxyTest::publish(const std::vector<std::pair<SocketAddress, Health>>& end
   alias.vip4 = IpAddress::v4(0x7fff0001);
   alias.port = 80;
   alias.service = ServiceId(1);
-  snapshot->aliases.push_back(alias);
+  snapshot->aliases.change([&](auto& all) { all.push_back(alias); });
   apply(std::move(snapshot));
 }
 
