@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 
 #include "base/fd.h"
+#include "causeway/abi/config.h"
 #include "host.h"
 
 namespace causeway::test {
