@@ -36,6 +36,8 @@ struct Settings {
   AccessLogSettings access_log;    ///< of services without an accessLogConfiguration
   SettingValues default_settings;                         ///< [defaults] of the configuration
   std::map<std::string, SettingValues> service_settings;  ///< [service."…"], by setting_scope()
+  /// At most; a hundred thousand registrations would else be remembered for a day.
+  std::size_t ended_operations_kept = 10'000;
 };
 
 /// Names of next_number(): one counter a kind of number in the data path.

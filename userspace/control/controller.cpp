@@ -1,5 +1,6 @@
 #include "control/controller.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -40,9 +41,16 @@ Result<void> Controller::start() {
     if (entry.key == kHeadKey) head_ = entry.modified;
   }
   snapshot_ = compiler_.compile(nullptr);
+  std::vector<const OperationRecord*> over;
   for (const auto& [id, operation] : state_.operations) {
-    if (!ended(operation)) waiting_[id] = snapshot_->revision;
+    if (!ended(operation)) {
+      waiting_[id] = snapshot_->revision;
+    } else {
+      over.push_back(&operation);
+    }
   }
+  std::sort(over.begin(), over.end(), [](const auto* a, const auto* b) { return a->updated < b->updated; });
+  for (const auto* operation : over) ended_.push_back(operation->id);
   auto watched = store_.watch(state_.revision(), [this](const auto& events) { applied(events); });
   if (!watched) return watched.error();
   return {};
@@ -139,10 +147,14 @@ void Controller::applied(const std::vector<store::Event>& events) {
     if (!event.key.starts_with(kOperations)) continue;
     const auto id = event.key.substr(kOperations.size());
     const auto found = state_.operations.find(id);
-    if (found == state_.operations.end() || ended(found->second))
+    if (found == state_.operations.end()) {
       waiting_.erase(id);
-    else
+    } else if (ended(found->second)) {
+      waiting_.erase(id);
+      ended_.push_back(id);
+    } else {
       waiting_.try_emplace(id, snapshot_->revision);
+    }
   }
   unannounced_.push_back(events);
   if (!busy_) announce();
@@ -210,10 +222,20 @@ void Controller::write_statuses(const std::vector<OperationRecord>& operations) 
       operation.updated = call.now();
       call.put(operation);
     }
+    forget_ended(call);
     return {};
   });
   // They stay in waiting_: the next acknowledgement or transaction tries again.
   if (!written) log::warn("end of {} operations not written: {}", operations.size(), written.error().message());
+}
+
+void Controller::forget_ended(Call& call) {
+  constexpr std::size_t kAtOnce = 100;  // a store of an earlier version may have many
+  for (std::size_t n = 0; n < kAtOnce && ended_.size() > settings_.ended_operations_kept; ++n) {
+    const auto found = state_.operations.find(ended_.front());
+    if (found != state_.operations.end()) call.erase(found->second);
+    ended_.pop_front();
+  }
 }
 
 }  // namespace causeway::control

@@ -49,6 +49,7 @@ class Controller {
   void announce();
   void settle();
   void write_statuses(const std::vector<OperationRecord>& operations);
+  void forget_ended(Call& call);
 
   store::Store& store_;
   Settings settings_;
@@ -62,6 +63,7 @@ class Controller {
   Revision head_;                            ///< of kHeadKey: what the state was read at
   Revision acknowledged_;                    ///< by the data path
   std::map<std::string, Revision> waiting_;  ///< operations not ended, and the snapshot that they wait for
+  std::deque<std::string> ended_;            ///< operations that ended, the oldest first; some may be forgotten already
   std::optional<Error> broken_;              ///< an event that could not be applied; the state is stale since
   std::deque<std::vector<store::Event>> unannounced_;
   bool unpublished_ = false;  ///< the snapshot, to on_snapshot_

@@ -25,7 +25,7 @@ Result<void> task_deregister(Call& call, const std::string& cluster, const std::
 /// Its cgroup is empty: instances removed, STOPPED; the record is kept for an hour like ECS does.
 Result<void> task_stopped(Call& call, const std::string& cluster, const std::string& id, std::string reason,
                           std::optional<int> exit_code);
-/// Drops STOPPED tasks and finished operations older than an hour / a day.
+/// Drops STOPPED tasks and finished operations older than an hour / a day (of those, the controller drops some sooner).
 Result<void> forget_old(Call& call);
 
 }  // namespace causeway::control

@@ -33,11 +33,11 @@ def show_tables(hosts):
         print(f"  {host.name:<16}{sum(maps.values()) / 2**20:>7.1f} MiB, most of it: "
               + ", ".join(f"{name} {size / 2**20:.2f}" for name, size in largest))
     few, many = (pick(hosts, key=lambda host: (host.services, host.endpoints)) for pick in (min, max))
-    for what, names, count in (("service with an alias", MAPS_A_SERVICE, many.services - few.services),
-                               ("endpoint", MAPS_AN_ENDPOINT, many.endpoints - few.endpoints)):
+    for what, names, count in (("a service with an alias", MAPS_A_SERVICE, many.services - few.services),
+                               ("an endpoint", MAPS_AN_ENDPOINT, many.endpoints - few.endpoints)):
         if count > 0:
             each = {name: (found[many][name] - found[few][name]) / count for name in names}
-            print(f"  a {what}: {sum(each.values()):.0f} B (" + ", ".join(f"{name} {size:.0f}" for name, size in each.items()) + ")")
+            print(f"  {what}: {sum(each.values()):.0f} B (" + ", ".join(f"{name} {size:.0f}" for name, size in each.items()) + ")")
 
 
 def unreclaimable():

@@ -12,6 +12,7 @@ import scale_hosts
 import usage
 
 SIZES = ((1, 1), (1, 10), (100, 1_000), (1_000, 10_000), (10_000, 100_000), (1, 1_000), (1, 10_000), (1, 100_000))
+CHANGES = 100
 COLUMNS = ["services", "endpoints", "peer", "round", "position", "cpu_method", "seconds", "connections", "cpu_us", "beyond_direct_us",
            "p50_us", "p99_us"]
 
@@ -132,6 +133,17 @@ def show_ratios(rows, sizes):
           f"{100 * max(again):+.1f} %\n")
 
 
+def show_changes(hosts):
+    """What following a change of one endpoint takes at each table."""
+    print(f"register-instance of one endpoint of a random service, {CHANGES} times, in ms: answered, and followed by the kernel's maps and all else")
+    for host in hosts:
+        answered, followed = host.table.change_times(CHANGES, scale_hosts.endpoint(host.endpoints), scale_hosts.PORT)
+        print(f"  {host.name:<16}answered: median {statistics.median(answered):.2f}, worst {max(answered):.2f}; "
+              f"followed: median {statistics.median(followed):.2f}, worst {max(followed):.2f}; "
+              f"PSS: agent {usage.pss_kib([host.host.agent.pid]) / 1024:.0f} MiB, proxy {usage.pss_kib([host.host.proxy_pid()]) / 1024:.0f} MiB")
+    print(flush=True)
+
+
 def stand_up(sizes, server, undo, signals):
     """The hosts, all described; rules that take too long to load are left out."""
     hosts = []
@@ -171,6 +183,8 @@ def run(signals, chosen, machine):
         show(rows)
         if len(sizes) > 1:
             show_ratios(rows, sizes)
-        kernel_memory.show([host for host in hosts if isinstance(host, scale_hosts.TableHost)])
+        described = [host for host in hosts if isinstance(host, scale_hosts.TableHost)]
+        show_changes(described)
+        kernel_memory.show(described)
         if chosen.png:
             plot.draw_scale(chosen.png, summaries(rows), f"{machine}; {chosen.rounds} rounds of {chosen.seconds:g} s; CPU time: {chosen.cpu}")
