@@ -40,3 +40,34 @@ function(causeway_unit_tests folder)
   add_test(NAME unit.${folder} COMMAND ${folder}_test)
   set_tests_properties(unit.${folder} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()
+
+find_program(CLANG NAMES clang clang-14 REQUIRED)
+find_program(BPFTOOL NAMES bpftool PATHS /usr/sbin REQUIRED)
+
+# causeway_bpf_skeleton(NAME FILES...): target NAME_skeleton, which makes NAME.skel.h (struct NAME_bpf) in bpf/ of this
+# binary folder, from .bpf.c files linked into one object.
+function(causeway_bpf_skeleton name)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/bpf)
+  file(MAKE_DIRECTORY ${out})
+  set(objects)
+  foreach(source IN LISTS ARGN)
+    cmake_path(GET source STEM LAST_ONLY stem)
+    # -target bpf knows no machine: the user API's asm/ headers are the build machine's.
+    add_custom_command(
+      OUTPUT ${out}/${stem}.o
+      COMMAND ${CLANG} -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-function
+              -isystem /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${PROJECT_SOURCE_DIR}/include
+              -I${PROJECT_SOURCE_DIR}/bpf -MD -MF ${out}/${stem}.d -MT ${out}/${stem}.o -c ${source} -o ${out}/${stem}.o
+      DEPENDS ${source}
+      DEPFILE ${out}/${stem}.d
+      COMMENT "BPF ${stem}.c" VERBATIM)
+    list(APPEND objects ${out}/${stem}.o)
+  endforeach()
+  add_custom_command(
+    OUTPUT ${out}/${name}.skel.h
+    COMMAND ${BPFTOOL} gen object ${out}/${name}.linked.o ${objects}
+    COMMAND ${BPFTOOL} gen skeleton ${out}/${name}.linked.o name ${name}_bpf > ${out}/${name}.skel.h
+    DEPENDS ${objects}
+    COMMENT "BPF skeleton ${name}" VERBATIM)
+  add_custom_target(${name}_skeleton DEPENDS ${out}/${name}.skel.h)
+endfunction()

@@ -29,6 +29,12 @@ static __always_inline int address_is_localhost(const struct cw_address* a) {
   return a->word[0] == 0 && a->word[1] == 0 && a->word[2] == 0 && a->word[3] == bpf_htonl(1);
 }
 
+/* 127.0.0.0/8 or ::1. */
+static __always_inline int address_is_loopback(const struct cw_address* a) {
+  if (address_is_v4(a)) return (a->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+  return address_is_localhost(a);
+}
+
 /* 0.0.0.0 or ::; a dial of it is a dial of localhost. */
 static __always_inline int address_is_any(const struct cw_address* a) {
   return a->word[3] == 0 && (address_is_v4(a) || (a->word[0] == 0 && a->word[1] == 0 && a->word[2] == 0));

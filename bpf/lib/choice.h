@@ -2,6 +2,7 @@
 #pragma once
 
 #include "balance.h"
+#include "ejected.h"
 #include "ejection.h"
 #include "limits.h"
 
@@ -9,6 +10,19 @@
 #define ROOM_CHUNK 64
 #define ROOM_CHUNKS 64 /* more endpoints than both make are not looked at one by one */
 #define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
+
+/* Who dials what. */
+struct dialler {
+  __u32 service_id;
+  __u32 reach;  /* CW_REACHES_… */
+  __u64 client; /* hash of what affinity goes by */
+  __u32 prefers_local;
+  __u32 pad;
+};
+
+static __always_inline __u64 random_point(void) {
+  return (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+}
 
 static __always_inline __s64 active_on(const struct cw_endpoint* endpoint) {
   const struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
@@ -20,21 +34,45 @@ static __always_inline const struct cw_endpoint* least_active(const struct cw_en
   const struct cw_endpoint* first = endpoint_at(of, pair.first);
   const struct cw_endpoint* second = endpoint_at(of, pair.second);
   if (!first || !second) return first;
-  return cw_balance_takes_first(active_on(first), active_on(second)) ? first : second;
+  return cw_balance_takes_first(active_on(first), first->weight, active_on(second), second->weight) ? first : second;
 }
 
-static __always_inline const struct cw_endpoint* choose(const struct cw_service* service, __u32 service_id,
-                                                        __u32 count) {
-  const struct cw_endpoint_key of = {service_id, service->generation, 0};
-  if (service->balance == CW_BALANCE_LEAST_ACTIVE) return least_active(&of, count);
+static __always_inline const struct cw_endpoint* weighted(const struct cw_endpoint_key* of, __u64 point, __u32 count) {
+  const struct cw_place place = cw_balance_place(point, count);
+  const struct cw_endpoint* endpoint = endpoint_at(of, place.slot);
+  if (!endpoint) return NULL;
+  const __u32 slot = cw_balance_weighted(place, endpoint->keep, endpoint->other);
+  return slot == place.slot ? endpoint : endpoint_at(of, slot);
+}
+
+static __always_inline const struct cw_endpoint* looked_up(const struct cw_endpoint_key* of, __u64 client,
+                                                           __u32 attempt, __u32 size) {
+  const __u32 entry = cw_balance_lookup(client, attempt, size);
+  const struct cw_lookup_key key = {of->service_id, of->generation, of->list, entry / CW_LOOKUP_PIECE};
+  const struct cw_lookup* piece = bpf_map_lookup_elem(&lookups, &key);
+  return piece ? endpoint_at(of, piece->slot[entry % CW_LOOKUP_PIECE]) : NULL;
+}
+
+static __always_inline const struct cw_endpoint* in_turn(const struct cw_endpoint_key* of,
+                                                         struct cw_service_state* state, __u32 count, int by_weight) {
+  if (of->list >= CW_SETS) return NULL;
+  const __u64 turn = __sync_fetch_and_add(&state->turns[of->list], 1);
+  if (by_weight) return weighted(of, cw_balance_point(turn), count);
+  return endpoint_at(of, cw_balance_round_robin(turn, count));
+}
+
+static __always_inline const struct cw_endpoint* choose(const struct cw_service* service, const struct cw_set* set,
+                                                        const struct cw_endpoint_key* of,
+                                                        const struct dialler* dialler) {
+  if (service->balance == CW_BALANCE_MAGLEV && set->lookup_size)
+    return looked_up(of, dialler->client, 0, set->lookup_size);
+  if (service->balance == CW_BALANCE_LEAST_ACTIVE) return least_active(of, set->count);
   if (service->balance == CW_BALANCE_ROUND_ROBIN) {
-    struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &service_id);
-    if (state) {
-      __u64* turns = count == service->endpoint_count ? &state->turns : &state->v4_turns;
-      return endpoint_at(&of, cw_balance_round_robin(__sync_fetch_and_add(turns, 1), count));
-    }
+    struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &dialler->service_id);
+    if (state) return in_turn(of, state, set->count, service->weighted);
   }
-  return endpoint_at(&of, cw_balance_random(bpf_get_prandom_u32(), count));
+  if (service->weighted) return weighted(of, random_point(), set->count);
+  return endpoint_at(of, cw_balance_random(bpf_get_prandom_u32(), set->count));
 }
 
 struct choice {
@@ -73,14 +111,13 @@ static __always_inline int takes_connection(const struct cw_endpoint* endpoint, 
   return to->ejects && state->out ? take_for_trial(state, to) : take_endpoint_place(state, to);
 }
 
-/* One that takes it, looked for from a random slot on, so that no neighbour gets all of them. A function of its own, as
- * the next: the verifier walks through it once, not once for each way that leads here or on. */
-__noinline int pick_another(__u32 service_id, __u32 generation, __u32 count, struct choice* to) {
-  if (!to || count == 0) return 0;
-  const struct cw_endpoint_key of = {service_id, generation, 0};
+/* Another one that takes it, looked for from a random slot on, so that no neighbour gets all of them. Functions of
+ * their own, as the next: the verifier walks through each once, not once for each way that leads here or on. */
+__noinline int pick_another(const struct cw_endpoint_key* of, __u32 count, struct choice* to) {
+  if (!of || !to || count == 0) return 0;
   __u32 slot = cw_balance_random(bpf_get_prandom_u32(), count);
   for (int i = 0; i < MAX_LOOKED_AT; i++) {
-    const struct cw_endpoint* endpoint = endpoint_at(&of, slot);
+    const struct cw_endpoint* endpoint = endpoint_at(of, slot);
     if (endpoint && takes_connection(endpoint, to)) {
       to->endpoint = *endpoint;
       return 1;
@@ -90,22 +127,48 @@ __noinline int pick_another(__u32 service_id, __u32 generation, __u32 count, str
   return 0;
 }
 
-/* An endpoint of the service that a socket can reach; `v4_only` where its address family is fixed to IPv4. One that does
- * not take the connection (`to->is_taken`) where none was found that does. */
-__noinline int pick_endpoint(__u32 service_id, int v4_only, struct choice* to) {
-  if (!to) return 0;
+/* The next one for this client in the maglev table, the same each time. */
+__noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u64 client, struct choice* to) {
+  if (!of || !to || size == 0) return 0;
+  for (__u32 attempt = 1; attempt <= MAX_LOOKED_AT; attempt++) {
+    const struct cw_endpoint* endpoint = looked_up(of, client, attempt, size);
+    if (endpoint && takes_connection(endpoint, to)) {
+      to->endpoint = *endpoint;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
+
+/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those. CHANGED: the
+ * generation was flipped and its rows removed meanwhile. */
+__noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
+  if (!dialler || !to || index >= CW_SETS) return NONE;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
+  if (!service) return NONE;
+  const struct cw_set set = service->sets[index];
+  if (set.count == 0) return NONE;
+  const struct cw_endpoint_key of = {dialler->service_id, service->generation, set.list, 0};
+  const struct cw_endpoint* endpoint = choose(service, &set, &of, dialler);
+  if (!endpoint) return CHANGED;
+  to->endpoint = *endpoint;
+  to->ejects = service->ejection_failures != 0;
+  to->most = service->max_endpoint_connections;
+  if (takes_connection(endpoint, to)) return FOUND;
+  if (set.lookup_size && look_up_another(&of, set.lookup_size, dialler->client, to)) return FOUND;
+  return pick_another(&of, set.count, to) ? FOUND : FOUND_UNFIT;
+}
+
+/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take the
+ * connection (`to->is_taken`) where none was found that does. */
+__noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
+  if (!dialler || !to) return 0;
   for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
-    const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
-    if (!service) return 0;
-    const __u32 count = v4_only ? service->v4_count : service->endpoint_count;
-    if (count == 0) return 0;
-    const struct cw_endpoint* endpoint = choose(service, service_id, count);
-    if (!endpoint) continue; /* the generation was flipped and its rows removed meanwhile: read the service again */
-    to->endpoint = *endpoint;
-    to->ejects = service->ejection_failures != 0;
-    to->most = service->max_endpoint_connections;
-    if (!takes_connection(endpoint, to)) pick_another(service_id, service->generation, count, to);
-    return 1;
+    if (dialler->prefers_local && pick_from(dialler, CW_LOCAL + dialler->reach, to) == FOUND) return 1;
+    const int found = pick_from(dialler, dialler->reach, to);
+    if (found != CHANGED) return found != NONE;
   }
   return 0;
 }
@@ -115,12 +178,12 @@ static __always_inline int has_room_for(const struct cw_endpoint* endpoint, stru
   return state && take_endpoint_place(state, to);
 }
 
-__noinline int pick_room_in_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end, struct choice* to) {
-  if (!to) return 0;
-  const struct cw_endpoint_key of = {service_id, generation, 0};
+__noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, struct choice* to) {
+  if (!of || !to) return 0;
   for (__u32 i = 0; i < ROOM_CHUNK; i++) {
-    if (begin + i >= end) break;
-    const struct cw_endpoint* endpoint = endpoint_at(&of, begin + i);
+    const __u32 slot = of->slot + i;
+    if (slot >= end) break;
+    const struct cw_endpoint* endpoint = endpoint_at(of, slot);
     if (!endpoint || !has_room_for(endpoint, to)) continue;
     to->endpoint = *endpoint;
     return 1;
@@ -129,14 +192,17 @@ __noinline int pick_room_in_chunk(__u32 service_id, __u32 generation, __u32 begi
 }
 
 /* Of those that pick_endpoint() passed over, one that has room: rather one that is left out than none. */
-__noinline int pick_room(__u32 service_id, int v4_only, struct choice* to) {
-  if (!to || has_room_for(&to->endpoint, to)) return 1;
+__noinline int pick_room(__u32 service_id, __u32 index, struct choice* to) {
+  if (!to || index >= CW_SETS) return 0;
+  if (has_room_for(&to->endpoint, to)) return 1;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
   if (!service) return 0;
-  const __u32 generation = service->generation, count = v4_only ? service->v4_count : service->endpoint_count;
+  const __u32 count = service->sets[index].count;
+  struct cw_endpoint_key of = {service_id, service->generation, service->sets[index].list, 0};
   for (__u32 chunk = 0; chunk < ROOM_CHUNKS; chunk++) {
-    if (chunk * ROOM_CHUNK >= count) break;
-    if (pick_room_in_chunk(service_id, generation, chunk * ROOM_CHUNK, count, to)) return 1;
+    of.slot = chunk * ROOM_CHUNK;
+    if (of.slot >= count) break;
+    if (pick_room_in_chunk(&of, count, to)) return 1;
   }
   return 0;
 }

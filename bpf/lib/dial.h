@@ -64,6 +64,33 @@ static __always_inline int reaches(struct bpf_sock_addr* ctx, enum ip_version ve
   return !(version == IP_V6 && address_is_v4(&to->ip) && ctx_is_v6only(ctx));
 }
 
+/* What an endpoint must be for the socket to reach it. */
+static __always_inline __u32 reach_of(struct bpf_sock_addr* ctx, enum ip_version version) {
+  if (version == IP_V4) return CW_REACHES_V4;
+  return ctx_is_v6only(ctx) ? CW_REACHES_V6 : CW_REACHES_BOTH;
+}
+
+/* What affinity goes by: the address that the socket is bound to, if it is and that is asked for; else the task, or the
+ * host. Loopback addresses, tasks and hosts are the same client on one host only. */
+static __always_inline __u64 hash_of_client(struct bpf_sock_addr* ctx, enum ip_version version, __u32 affinity,
+                                            const struct client* client) {
+  const struct cw_address bound = ctx_bound_address(ctx, version);
+  if (affinity != CW_AFFINITY_CLIENT_ADDRESS || address_is_any(&bound))
+    return cw_balance_hash(config.host_hash, 0, client->cgroup_id);
+  return cw_balance_hash(address_is_loopback(&bound) ? config.host_hash : 0, (__u64)bound.word[0] << 32 | bound.word[1],
+                         (__u64)bound.word[2] << 32 | bound.word[3]);
+}
+
+static __always_inline struct dialler dialler_of(struct bpf_sock_addr* ctx, enum ip_version version, __u32 service_id,
+                                                 const struct client* client) {
+  struct dialler dialler = {service_id, reach_of(ctx, version), 0, 0, 0};
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  if (!service) return dialler;
+  if (service->balance == CW_BALANCE_MAGLEV) dialler.client = hash_of_client(ctx, version, service->affinity, client);
+  if (service->locality_percent) dialler.prefers_local = stays_local(service_id);
+  return dialler;
+}
+
 static __always_inline int over_limit(struct cw_counters* counters, __u32 limit) {
   if (!counters) return 0;
   count_failure(counters, CW_FAILED_LIMIT);
@@ -72,16 +99,14 @@ static __always_inline int over_limit(struct cw_counters* counters, __u32 limit)
 }
 
 /* True: `to` is an endpoint that takes the connection. What it holds is to be given back either way. */
-static __always_inline int choose_endpoint(struct bpf_sock_addr* ctx, enum ip_version version, __u32 service_id,
-                                           struct cw_counters* counters, struct choice* to) {
-  if (!take_service_place(service_id, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
-  if (!pick_endpoint(service_id, version == IP_V4, to) || !reaches(ctx, version, &to->endpoint.address)) {
+static __always_inline int choose_endpoint(const struct dialler* dialler, struct cw_counters* counters,
+                                           struct choice* to) {
+  if (!take_service_place(dialler->service_id, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
+  if (!pick_endpoint(dialler, to)) {
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return 0;
   }
-  if (!to->is_taken && !pick_room(service_id, version == IP_V4, to))
-    return over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
-  return reaches(ctx, version, &to->endpoint.address);
+  return to->is_taken || pick_room(dialler->service_id, dialler->reach, to) || over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
 }
 
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
@@ -89,10 +114,10 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
                                                   const struct client* client) {
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
+  const struct dialler dialler = dialler_of(ctx, version, service_id, client);
   struct choice to = {};
   struct cw_connection* connection = NULL;
-  if (choose_endpoint(ctx, version, service_id, counters, &to))
-    connection = remember(ctx, dst, service_id, client, 0);
+  if (choose_endpoint(&dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
   if (!connection) {
     give_back_unsent(to.holds, service_id, to.endpoint.endpoint_id);
     return refuse();

@@ -4,45 +4,21 @@
 #pragma once
 
 #include "counters.h"
+#include "ejected.h"
 #include "ejection.h"
 #include "services.h"
 #include "storage.h"
 
-#define OUT_CHUNK 64
-#define OUT_CHUNKS 64 /* of a service with more endpoints than both make, so many stand for all */
 /* Without room a large service is not counted again for this long: each failure would walk through all its rows. */
 #define NO_ROOM_NS (100 * CW_NS_PER_MS)
-
-/* Functions of their own: the verifier walks through each once, not once for each way that leads here. */
-__weak __noinline __u32 count_out_of_chunk(__u32 service_id, __u32 generation, __u32 begin, __u32 end) {
-  const struct cw_endpoint_key of = {service_id, generation, 0};
-  __u32 out = 0;
-  for (__u32 i = 0; i < OUT_CHUNK; i++) {
-    if (begin + i >= end) break;
-    const struct cw_endpoint* endpoint = endpoint_at(&of, begin + i);
-    const struct cw_endpoint_state* state =
-        endpoint ? bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id) : NULL;
-    if (state && state->out) out++;
-  }
-  return out;
-}
-
-__weak __noinline __u32 count_out(__u32 service_id, __u32 generation, __u32 count) {
-  __u32 out = 0;
-  for (__u32 chunk = 0; chunk < OUT_CHUNKS; chunk++) {
-    if (chunk * OUT_CHUNK >= count) break;
-    out += count_out_of_chunk(service_id, generation, chunk * OUT_CHUNK, count);
-  }
-  return out;
-}
 
 /* One processor at a time. */
 static __always_inline int has_room(__u32 service_id, const struct cw_service* service, struct cw_service_state* state,
                                     __u64 now) {
-  const __u32 most = OUT_CHUNK * OUT_CHUNKS;
-  const __u32 all = service->endpoint_count < most ? service->endpoint_count : most;
+  const struct cw_set* set = &service->sets[CW_REACHES_BOTH];
+  const __u32 all = set->count < OUT_COUNTED ? set->count : OUT_COUNTED;
   if (all > OUT_CHUNK && now < state->full_until) return 0;
-  if (cw_has_room(service, count_out(service_id, service->generation, all), all)) return 1;
+  if (cw_has_room(service, count_out(service_id, service->generation, set->list, all), all)) return 1;
   state->full_until = now + NO_ROOM_NS;
   return 0;
 }
@@ -64,6 +40,7 @@ static __always_inline int eject(__u32 service_id, const struct cw_service* serv
     if (now >= state->until) state->ejections = 0;
     state->by_reset = run == CW_RUN_RESET;
     leave_out(state, service, now);
+    of_service->local_out_of = 0;
   }
   __sync_val_compare_and_swap(&of_service->ejecting, 1, 0);
   return ejected;
@@ -102,6 +79,8 @@ static __always_inline void report_connected(const struct cw_connection* connect
     state->runs[CW_RUN_RESET].count = service->ejection_failures - 1u;
   }
   state->out = 0;
+  struct cw_service_state* of_service = bpf_map_lookup_elem(&service_states, &service_id);
+  if (of_service) of_service->local_out_of = 0;
   count(&counters->ejection_returns, 1);
 }
 

@@ -44,6 +44,14 @@ struct {
   __type(value, struct cw_endpoint_state);
 } endpoint_states __weak SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, CW_MAX_LOOKUP_PIECES);
+  __type(key, struct cw_lookup_key);
+  __type(value, struct cw_lookup);
+} lookups __weak SEC(".maps");
+
 static __always_inline int in_alias_range(const struct cw_address* ip) {
   return address_in(ip, &config.alias_v4_base, &config.alias_v4_mask) ||
          address_in(ip, &config.alias_v6_base, &config.alias_v6_mask);
@@ -67,6 +75,6 @@ static __always_inline int takes_kernel_path(__u32 service_id) {
 }
 
 static __always_inline const struct cw_endpoint* endpoint_at(const struct cw_endpoint_key* of, __u32 slot) {
-  struct cw_endpoint_key key = {of->service_id, of->generation, slot};
+  struct cw_endpoint_key key = {of->service_id, of->generation, of->list, slot};
   return bpf_map_lookup_elem(&endpoints, &key);
 }

@@ -33,6 +33,15 @@ static __always_inline void ctx_set_address(struct bpf_sock_addr* ctx, enum ip_v
   ctx->user_port = a->port;
 }
 
+/* Where the socket is bound to; 0.0.0.0 or :: where it is not. */
+static __always_inline struct cw_address ctx_bound_address(struct bpf_sock_addr* ctx, enum ip_version version) {
+  struct bpf_sock* sk = ctx->sk;
+  if (!sk) return address_v4(0);
+  if (version == IP_V4) return address_v4(sk->src_ip4);
+  const struct cw_address address = {{sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]}};
+  return address;
+}
+
 /* IPPROTO_TCP for MPTCP too: kernels before 6.6 run some hooks on the MPTCP socket instead of its first subflow. */
 static __always_inline int ctx_protocol(struct bpf_sock_addr* ctx) {
   return ctx->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : ctx->protocol;

@@ -270,7 +270,7 @@ TEST_F(Lifecycle, ErrorsNameWhatIsWrong) {
 }
 
 TEST_F(Lifecycle, ProgramsStaySmall) {
-  constexpr __u32 kMostInstructions = 20'000;  // the verifier's limit is a million; older kernels walk more paths
+  constexpr __u32 kMostInstructions = 60'000;  // the verifier's limit is a million; older kernels walk more paths
   start();
   std::printf("%-16s %10s %10s\n", "program", "verified", "jited B");
   for (const auto hook : kHooks) {

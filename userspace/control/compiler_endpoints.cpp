@@ -25,6 +25,11 @@ std::uint16_t port_of(const InstanceRecord& instance) {
   return ec == std::errc{} && end == text.data() + text.size() ? port : std::uint16_t{0};
 }
 
+std::uint32_t weight_of(const InstanceRecord& instance) {
+  const auto text = attribute(instance, kWeightAttribute);
+  return text.empty() ? 1 : parse_weight(text).value_or(1);
+}
+
 std::optional<RecordType> record_type(const std::string& type) {
   if (type == "A") return RecordType::a;
   if (type == "AAAA") return RecordType::aaaa;
@@ -34,6 +39,13 @@ std::optional<RecordType> record_type(const std::string& type) {
 }
 
 }  // namespace
+
+std::optional<std::uint32_t> parse_weight(std::string_view text) {
+  std::uint32_t weight = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), weight);
+  if (ec != std::errc{} || end != text.data() + text.size() || weight > kMaxWeight) return std::nullopt;
+  return weight;
+}
 
 Health health_of(const InstanceRecord& instance) {
   if (instance.draining) return Health::draining;
@@ -52,6 +64,7 @@ std::vector<Endpoint> endpoints_of(const Instances& instances) {
     endpoint.id = instance.number;
     endpoint.instance_id = id;
     endpoint.address = {ip, port};
+    endpoint.weight = weight_of(instance);
     endpoint.health = health_of(instance);
     all.push_back(std::move(endpoint));
   }

@@ -1,6 +1,9 @@
 #pragma once
 // From Cloud Map records to what the data path and DNS see of them.
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "control/records.h"
 #include "model/snapshot.h"
@@ -8,6 +11,12 @@
 namespace causeway::control {
 
 using Instances = std::map<std::string, InstanceRecord>;  ///< by instance id
+
+/// An instance's attribute: its share of the connections, beside the others of its service.
+inline constexpr const char* kWeightAttribute = "causeway:weight";
+inline constexpr std::uint32_t kMaxWeight = 255;
+/// None: not a whole number in [0, kMaxWeight].
+std::optional<std::uint32_t> parse_weight(std::string_view text);
 
 /// Draining before starting before unhealthy: the first that holds.
 Health health_of(const InstanceRecord& instance);

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "control/compiler_endpoints.h"
 #include "control/sd_common.h"
 #include "control/sd_make.h"
 
@@ -45,6 +46,12 @@ std::string unfit_port(const Attributes& attributes) {
   const auto [end, ec] = std::from_chars(value->data(), value->data() + value->size(), port);
   if (ec == std::errc{} && end == value->data() + value->size() && port >= 1 && port <= 65535) return {};
   return fmt::format("AWS_INSTANCE_PORT must be 1 to 65535, got \"{}\"", *value);
+}
+
+std::string unfit_weight(const Attributes& attributes) {
+  const auto* value = find(attributes, kWeightAttribute);
+  if (value == nullptr || parse_weight(*value)) return {};
+  return fmt::format("{} must be a whole number from 0 to {}, got \"{}\"", kWeightAttribute, kMaxWeight, *value);
 }
 
 std::string unsupported(const Attributes& attributes) {
@@ -116,6 +123,7 @@ std::string unfit_attributes(const Settings& settings, const ServiceRecord& serv
   if (auto wrong = unfit_address(settings, attributes, "AWS_INSTANCE_IPV4", true); !wrong.empty()) return wrong;
   if (auto wrong = unfit_address(settings, attributes, "AWS_INSTANCE_IPV6", false); !wrong.empty()) return wrong;
   if (auto wrong = unfit_port(attributes); !wrong.empty()) return wrong;
+  if (auto wrong = unfit_weight(attributes); !wrong.empty()) return wrong;
   if (const auto* cname = find(attributes, "AWS_INSTANCE_CNAME"); cname != nullptr && !is_dns_name(*cname)) {
     return fmt::format("AWS_INSTANCE_CNAME must be a DNS name, got \"{}\"", *cname);
   }

@@ -1,7 +1,9 @@
 #pragma once
 // What the maps are to hold for a snapshot. No system calls.
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
@@ -31,13 +33,23 @@ Entries<cw_alias_key, cw_alias> alias_entries(const Snapshot& snapshot);
 Entries<std::uint64_t, cw_workload> workload_entries(const Snapshot& snapshot);
 Entries<cw_workload_port_key, std::uint32_t> workload_port_entries(const Snapshot& snapshot);
 
-/// A service's rows by slot: its healthy endpoints (where none is, the unhealthy ones, as the proxy takes them too),
-/// those with an IPv4 address first, each part in the snapshot's order.
-struct ServiceRows {
-  std::vector<cw_endpoint> slots;
-  std::uint32_t v4_count = 0;
+/// Which addresses are this host's.
+using IsLocal = std::function<bool(const IpAddress&)>;
+
+struct RowList {
+  std::vector<cw_endpoint> rows;      ///< by slot
+  std::vector<std::uint32_t> lookup;  ///< maglev: the slot of each entry; else empty
 };
-ServiceRows service_rows(const Service& service);
+
+/// A service's healthy endpoints (where none is, the unhealthy ones, as the proxy takes them too), in lists by what
+/// reaches them and where they are, each in the snapshot's order; one of weight 0 is in none, unless all have it.
+struct ServiceRows {
+  std::vector<RowList> lists;
+  std::array<cw_set, CW_SETS> sets{};  ///< where in `lists` each set stands; one that is empty names list 0
+  std::uint32_t local_known = 0;
+  bool weighted = false;
+};
+ServiceRows service_rows(const Service& service, const IsLocal& is_local);
 cw_service service_entry(const Service& service, const ServiceRows& rows, std::uint32_t generation);
 
 }  // namespace causeway::kernel

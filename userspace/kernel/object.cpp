@@ -91,6 +91,7 @@ Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
            take(maps.services, from.services, "services"),
            take(maps.service_states, from.service_states, "services"),
            take(maps.endpoints, from.endpoints, "endpoints"),
+           take(maps.lookups, from.lookups, "pieces of maglev tables"),
            take(maps.endpoint_states, from.endpoint_states, "endpoints"),
            take(maps.leaving, from.leaving, "endpoints that left and have connections"),
            take(maps.connections, from.connections, "connections"),

@@ -32,6 +32,7 @@ struct Maps {
   Map<std::uint32_t, cw_service> services;
   Map<std::uint32_t, cw_service_state> service_states;
   Map<cw_endpoint_key, cw_endpoint> endpoints;
+  Map<cw_lookup_key, cw_lookup> lookups;
   Map<std::uint32_t, cw_endpoint_state> endpoint_states;
   Map<std::uint32_t, cw_leaving> leaving;
   RawMap connections;

@@ -1,17 +1,22 @@
 #include "kernel/plane.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "../../bpf/lib/balance.h"
 #include "base/log.h"
 #include "kernel/attachment.h"
 #include "kernel/canary.h"
@@ -62,6 +67,17 @@ Result<Cgroups> open_cgroups(const PlaneOptions& options) {
   return cgroups;
 }
 
+/// Of what names this host among others.
+std::uint64_t host_hash() {
+  std::string name;
+  std::getline(std::ifstream("/etc/machine-id"), name);
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  if (::gethostname(host.data(), host.size() - 1) == 0) name += host.data();
+  std::uint64_t hash = 0;
+  for (const char c : name) hash = cw_mix(hash + static_cast<unsigned char>(c));
+  return hash;
+}
+
 cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std::uint64_t cookie) {
   cw_config config{};
   config.netns_cookie = cookie;
@@ -77,6 +93,7 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
   config.proxy_v6 = encode(options.proxy_v6);
   config.dns_v4 = encode(options.dns_v4);
   config.dns_v6 = encode(options.dns_v6);
+  config.host_hash = host_hash();
   config.capture_dns = options.capture_dns;
   const OptionalHelpers helpers = optional_helpers();
   config.has_set_retval = helpers.set_retval;

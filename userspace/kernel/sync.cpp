@@ -18,8 +18,47 @@ class FirstError {
   Result<void> result_;
 };
 
-bool same(const std::vector<cw_endpoint>& a, const std::vector<cw_endpoint>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), KeyBytes<cw_endpoint>{});
+bool same(const std::vector<RowList>& a, const std::vector<RowList>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const RowList& one, const RowList& other) {
+    return one.lookup == other.lookup &&
+           std::equal(one.rows.begin(), one.rows.end(), other.rows.begin(), other.rows.end(), KeyBytes<cw_endpoint>{});
+  });
+}
+
+/// Lists of the sizes that the entry speaks of, empty.
+std::vector<RowList> lists_of(const cw_service& entry) {
+  std::vector<RowList> lists;
+  for (const cw_set& set : entry.sets) {
+    if (set.count == 0 || set.list >= CW_SETS) continue;
+    if (set.list >= lists.size()) lists.resize(set.list + 1);
+    lists[set.list].rows.resize(std::min<std::size_t>(set.count, CW_MAX_ENDPOINTS));
+    lists[set.list].lookup.resize(
+        std::min<std::size_t>(set.lookup_size, std::size_t{CW_MAX_LOOKUP_PIECES} * CW_LOOKUP_PIECE));
+  }
+  return lists;
+}
+
+std::uint32_t pieces_of(const std::vector<std::uint32_t>& lookup) {
+  return static_cast<std::uint32_t>((lookup.size() + CW_LOOKUP_PIECE - 1) / CW_LOOKUP_PIECE);
+}
+
+cw_lookup piece_of(const std::vector<std::uint32_t>& lookup, std::uint32_t piece) {
+  cw_lookup value{};
+  const std::size_t begin = std::size_t{piece} * CW_LOOKUP_PIECE;
+  const std::size_t count = std::min<std::size_t>(CW_LOOKUP_PIECE, lookup.size() - begin);
+  std::copy_n(lookup.begin() + static_cast<std::ptrdiff_t>(begin), count, value.slot);
+  return value;
+}
+
+/// 0 is none.
+std::uint32_t next_generation(std::uint32_t generation) {
+  return generation + 1 == 0 ? 1 : generation + 1;
+}
+
+void add_endpoints(const std::vector<RowList>& lists, std::unordered_set<std::uint32_t>& into) {
+  for (const RowList& list : lists) {
+    for (const cw_endpoint& each : list.rows) into.insert(each.endpoint_id);
+  }
 }
 
 /// Of an endpoint that left while no agent ran, and whose service is gone too.
@@ -46,8 +85,6 @@ Result<void> Sync::adopt() {
   error += ports_.adopt(maps_.workload_ports);
   auto services = maps_.services.entries();
   if (!services) return services.error();
-  auto rows = maps_.endpoints.entries();
-  if (!rows) return rows.error();
   auto states = maps_.endpoint_states.entries();
   if (!states) return states.error();
   auto service_states = maps_.service_states.entries();
@@ -60,20 +97,49 @@ Result<void> Sync::adopt() {
   for (const auto& [id, value] : *services) {
     Rows& kept = services_[id];
     kept.entry = value;
-    kept.slots.resize(std::min<std::size_t>(value.endpoint_count, CW_MAX_ENDPOINTS));
+    kept.lists = lists_of(value);
   }
-  for (const auto& [key, value] : *rows) {
-    const auto service = services_.find(key.service_id);
-    if (service != services_.end() && key.generation == service->second.entry.generation &&
-        key.slot < service->second.slots.size()) {
-      service->second.slots[key.slot] = value;
-    } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {  // an agent died between flip and removal
-      error += Result<void>(gone.error());
-    }
-  }
+  error += adopt_rows();
+  error += adopt_lookups();
   gone_services_.clear();
   for (const auto& [id, state] : *service_states) {
     if (!services_.contains(id)) gone_services_.insert(id);
+  }
+  return error.result();
+}
+
+// An agent may have died between the flip and the removal of what was before it.
+Result<void> Sync::adopt_rows() {
+  const auto rows = maps_.endpoints.entries();
+  if (!rows) return rows.error();
+  FirstError error;
+  for (const auto& [key, value] : *rows) {
+    const auto service = services_.find(key.service_id);
+    if (service != services_.end() && key.generation == service->second.entry.generation &&
+        key.list < service->second.lists.size() && key.slot < service->second.lists[key.list].rows.size()) {
+      service->second.lists[key.list].rows[key.slot] = value;
+    } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {
+      error += Result<void>(gone.error());
+    }
+  }
+  return error.result();
+}
+
+Result<void> Sync::adopt_lookups() {
+  const auto pieces = maps_.lookups.entries();
+  if (!pieces) return pieces.error();
+  FirstError error;
+  for (const auto& [key, value] : *pieces) {
+    const auto service = services_.find(key.service_id);
+    if (service != services_.end() && key.generation == service->second.entry.generation &&
+        key.list < service->second.lists.size() && key.piece < pieces_of(service->second.lists[key.list].lookup)) {
+      auto& lookup = service->second.lists[key.list].lookup;
+      const std::size_t begin = std::size_t{key.piece} * CW_LOOKUP_PIECE;
+      std::copy_n(value.slot, std::min<std::size_t>(CW_LOOKUP_PIECE, lookup.size() - begin),
+                  lookup.begin() + static_cast<std::ptrdiff_t>(begin));
+    } else if (const Result<bool> gone = maps_.lookups.erase(key); !gone) {
+      error += Result<void>(gone.error());
+    }
   }
   return error.result();
 }
@@ -120,32 +186,27 @@ Result<void> Sync::add_services(const Snapshot& snapshot) {
 Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   const std::uint32_t id = service->id.value;
   if (Result<void> done = add_states(*service); !done) return done;
-  ServiceRows rows = service_rows(*service);
+  ServiceRows rows = rows_of(*service);
   const auto kept = services_.find(id);
-  if (kept != services_.end() && same(kept->second.slots, rows.slots)) return put_entry(kept->second, service, rows);
-  const std::uint32_t generation = kept == services_.end() ? 1 : kept->second.entry.generation + 1;
+  if (kept != services_.end() && same(kept->second.lists, rows.lists)) return put_entry(kept->second, service, rows);
+  const std::uint32_t generation = kept == services_.end() ? 1 : next_generation(kept->second.entry.generation);
   const cw_service entry = service_entry(*service, rows, generation);
-  for (std::uint32_t slot = 0; slot < entry.endpoint_count; ++slot) {
-    if (Result<void> done = maps_.endpoints.put({id, generation, slot}, rows.slots[slot]); !done) {
-      (void)erase_rows(id, generation, slot);  // the old set stays in force
-      return done;
-    }
-  }
-  Result<void> done = maps_.service_states.put_new(id, {});
-  gone_services_.erase(id);
+  Result<void> done = put_lists(id, generation, rows.lists);
+  if (done) done = maps_.service_states.put_new(id, {});
+  if (done) gone_services_.erase(id);
   if (done) done = maps_.services.put(id, entry);
   if (!done) {
-    (void)erase_rows(id, generation, entry.endpoint_count);
+    (void)erase_lists(id, generation, rows.lists);  // the old set stays in force
     return done;
   }
   FirstError error;
-  error += follow_rows(kept == services_.end() ? std::vector<cw_endpoint>{} : kept->second.slots, rows.slots,
+  error += follow_rows(kept == services_.end() ? std::vector<RowList>{} : kept->second.lists, rows.lists,
                        service->settings.drain_timeout);
   if (kept != services_.end()) {
-    error += erase_rows(id, kept->second.entry.generation, kept->second.slots.size());
+    error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
     if (kept->second.source) error += remove_states(*kept->second.source, service.get());
   }
-  services_[id] = {entry, std::move(rows.slots), service};
+  services_[id] = {entry, std::move(rows.lists), service};
   return error.result();
 }
 
@@ -191,17 +252,16 @@ std::int64_t Sync::active_on(std::uint32_t endpoint) const {
   return state && *state ? (*state)->active : 0;
 }
 
-Result<void> Sync::follow_rows(const std::vector<cw_endpoint>& before, const std::vector<cw_endpoint>& now,
+Result<void> Sync::follow_rows(const std::vector<RowList>& before, const std::vector<RowList>& now,
                                std::chrono::milliseconds drain) {
   FirstError error;
-  std::unordered_set<std::uint32_t> serving;
-  for (const cw_endpoint& each : now) {
-    serving.insert(each.endpoint_id);
-    error += leaving_.stay(each.endpoint_id);
-  }
+  std::unordered_set<std::uint32_t> served, serving;
+  add_endpoints(before, served);
+  add_endpoints(now, serving);
+  for (const std::uint32_t id : serving) error += leaving_.stay(id);
   const MonotonicTime time = monotonic_now();
-  for (const cw_endpoint& each : before) {
-    if (!serving.contains(each.endpoint_id)) error += leaving_.leave(each.endpoint_id, time, drain);
+  for (const std::uint32_t id : served) {
+    if (!serving.contains(id)) error += leaving_.leave(id, time, drain);
   }
   return error.result();
 }
@@ -249,7 +309,7 @@ Result<void> Sync::remove_unknown_states() {
   const MonotonicTime time = monotonic_now();
   std::unordered_set<std::uint32_t> serving;
   for (const auto& [service, rows] : services_) {
-    for (const cw_endpoint& each : rows.slots) serving.insert(each.endpoint_id);
+    add_endpoints(rows.lists, serving);
   }
   for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
     if (serving.contains(id) || leaving_.has(id)) continue;
@@ -275,8 +335,8 @@ Result<void> Sync::remove_services(const Snapshot& snapshot) {
       ++it;
       continue;
     }
-    error += erase_rows(it->first, it->second.entry.generation, it->second.slots.size());
-    error += follow_rows(it->second.slots, {}, drain_of(it->second.source));
+    error += erase_lists(it->first, it->second.entry.generation, it->second.lists);
+    error += follow_rows(it->second.lists, {}, drain_of(it->second.source));
     gone_services_.insert(it->first);
     if (it->second.source) error += remove_states(*it->second.source, nullptr);
     error += remove_counters(it->first);
@@ -296,11 +356,36 @@ Result<void> Sync::remove_counters(std::uint32_t id) {
   return error.result();
 }
 
-Result<void> Sync::erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count) {
+ServiceRows Sync::rows_of(const Service& service) {
+  if (service.settings.locality != Locality::off) host_.read();
+  return service_rows(service, [this](const IpAddress& ip) { return host_.contains(ip); });
+}
+
+Result<void> Sync::put_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists) {
+  for (std::uint32_t list = 0; list < lists.size(); ++list) {
+    const auto& [rows, lookup] = lists[list];
+    for (std::uint32_t slot = 0; slot < rows.size(); ++slot) {
+      if (Result<void> done = maps_.endpoints.put({id, generation, list, slot}, rows[slot]); !done) return done;
+    }
+    for (std::uint32_t piece = 0; piece < pieces_of(lookup); ++piece) {
+      Result<void> done = maps_.lookups.put({id, generation, list, piece}, piece_of(lookup, piece));
+      if (!done) return done;
+    }
+  }
+  return {};
+}
+
+Result<void> Sync::erase_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists) {
   FirstError error;
-  for (std::uint32_t slot = 0; slot < count; ++slot) {
-    if (const Result<bool> gone = maps_.endpoints.erase({id, generation, slot}); !gone)
-      error += Result<void>(gone.error());
+  for (std::uint32_t list = 0; list < lists.size(); ++list) {
+    for (std::uint32_t slot = 0; slot < lists[list].rows.size(); ++slot) {
+      if (const Result<bool> gone = maps_.endpoints.erase({id, generation, list, slot}); !gone)
+        error += Result<void>(gone.error());
+    }
+    for (std::uint32_t piece = 0; piece < pieces_of(lists[list].lookup); ++piece) {
+      if (const Result<bool> gone = maps_.lookups.erase({id, generation, list, piece}); !gone)
+        error += Result<void>(gone.error());
+    }
   }
   return error.result();
 }

@@ -7,6 +7,7 @@
 
 #include "kernel/entries.h"
 #include "kernel/leaving.h"
+#include "kernel/host_addresses.h"
 #include "kernel/object.h"
 #include "model/snapshot.h"
 
@@ -79,7 +80,7 @@ class Sync {
  private:
   struct Rows {
     cw_service entry{};                     ///< as it stands in the map
-    std::vector<cw_endpoint> slots;         ///< the rows of that generation
+    std::vector<RowList> lists;             ///< the rows and tables of that generation
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
@@ -94,18 +95,23 @@ class Sync {
   Result<void> erase_service_states();
   std::int64_t active_on(std::uint32_t endpoint) const;
   /// Those of `before` that are not among `now` get no new connections, those of `now` do.
-  Result<void> follow_rows(const std::vector<cw_endpoint>& before, const std::vector<cw_endpoint>& now,
+  Result<void> follow_rows(const std::vector<RowList>& before, const std::vector<RowList>& now,
                            std::chrono::milliseconds drain);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
   Result<void> remove_counters(std::uint32_t id);
-  Result<void> erase_rows(std::uint32_t id, std::uint32_t generation, std::size_t count);
+  Result<void> adopt_rows();
+  Result<void> adopt_lookups();
+  Result<void> put_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists);
+  Result<void> erase_lists(std::uint32_t id, std::uint32_t generation, const std::vector<RowList>& lists);
+  ServiceRows rows_of(const Service& service);
 
   Maps& maps_;
   std::function<Result<void>(std::uint32_t)> forget_ejection_;
   Leaving leaving_;
+  HostAddresses host_;
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;

@@ -13,12 +13,21 @@ enum class ServicePath : std::uint8_t {
 };
 
 /// How the kernel path chooses an endpoint for a connection.
-enum class Balance : std::uint8_t { round_robin, random, least_active };
+enum class Balance : std::uint8_t { round_robin, random, least_active, maglev };
+
+/// Whose connections maglev takes to the same endpoint.
+enum class Affinity : std::uint8_t { client_address, task };
+
+/// Whether the kernel path prefers endpoints by where they are.
+enum class Locality : std::uint8_t { off, prefer_host };
 
 /// The values here are the built-in defaults.
 struct ServiceSettings {
   ServicePath path = ServicePath::automatic;
   Balance balance = Balance::round_robin;
+  Affinity affinity = Affinity::client_address;
+  Locality locality = Locality::off;
+  std::uint32_t locality_min_healthy = 70;  ///< percent of this host's endpoints
 
   std::uint32_t max_connections = 8192;
   std::uint32_t max_pending_requests = 1024;

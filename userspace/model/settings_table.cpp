@@ -41,7 +41,11 @@ void set(ServiceSettings& settings, std::uint64_t value) {
 /// As ServicePath numbers them.
 constexpr std::array<std::string_view, 3> kPaths{"auto", "kernel", "proxy"};
 /// As Balance numbers them.
-constexpr std::array<std::string_view, 3> kBalances{"round_robin", "random", "least_active"};
+constexpr std::array<std::string_view, 4> kBalances{"round_robin", "random", "least_active", "maglev"};
+/// As Affinity numbers them.
+constexpr std::array<std::string_view, 2> kAffinities{"client_address", "task"};
+/// As Locality numbers them.
+constexpr std::array<std::string_view, 2> kLocalities{"off", "prefer_host"};
 
 #define ROW(NAME, TYPE, MIN, MAX, OFF, TEXT)                                                          \
   Setting {                                                                                           \
@@ -65,7 +69,24 @@ constexpr std::array kTable{
         balance, kBalances,
         "How the kernel path chooses an endpoint for a connection. round_robin: in turn, each of n endpoints exactly "
         "once in n connections, over all processors. random: by chance. least_active: of two drawn by chance the one "
-        "with fewer connections of this host. The proxy takes them in turn whatever is set."),
+        "with fewer connections of this host. maglev: a client's connections go to the same endpoint (affinity says "
+        "who "
+        "is a client), by a table of 100 entries an endpoint in which a change of one endpoint moves few clients. All "
+        "of "
+        "them heed weights (an instance's attribute causeway:weight, 0 to 255, 1 if there is none; 0: no connections, "
+        "unless all have it). The proxy takes endpoints in turn by weight, whatever is set."),
+    CHOICE(
+        affinity, kAffinities,
+        "Which connections maglev takes to the same endpoint. client_address: those of sockets that are bound to the "
+        "same address, and of others those of a task. task: those of a task. Connections of processes outside every "
+        "task are their host's."),
+    CHOICE(locality, kLocalities,
+           "Where the kernel path looks for an endpoint first. prefer_host: among those of this host (tasks, and "
+           "instances "
+           "with one of its addresses), as long as enough of them are fit (locality_min_healthy). off: among all."),
+    ROW(locality_min_healthy, percent, 1, 100, false,
+        "How many of this host's endpoints must be healthy and not left out for locality to prefer them; below it, "
+        "connections go to all endpoints of the service. As Envoy's overprovisioning factor of 1.4 has it."),
     ROW(max_connections, count, 1, kMillion, false,
         "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
         "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
@@ -104,8 +125,10 @@ constexpr std::array kTable{
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
         "How many failures one after another (refused, reset, timed out, 502 to 504) leave an endpoint out. Counted by "
-        "each worker of the proxy, whose decision the others follow, and by the kernel path for the host; there connects "
-        "that are refused or not answered are counted, and apart from them connections that are reset before any answer."),
+        "each worker of the proxy, whose decision the others follow, and by the kernel path for the host; there "
+        "connects "
+        "that are refused or not answered are counted, and apart from them connections that are reset before any "
+        "answer."),
     ROW(ejection_window, duration, kSecond, kHour, false,
         "The time within which these failures must come; on the kernel path, from the first of them."),
     ROW(ejection_time, duration, 100, kDay, false,

@@ -34,6 +34,9 @@ enum class SettingKey : std::uint8_t {
   ejection_percent = 17,
   path = 18,
   balance = 19,
+  affinity = 20,
+  locality = 21,
+  locality_min_healthy = 22,
 };
 
 enum class SettingType : std::uint8_t {

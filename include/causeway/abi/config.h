@@ -15,13 +15,14 @@ struct cw_config {
   struct cw_address alias_v4_base, alias_v4_mask; /* in the v4-mapped form */
   struct cw_address alias_v6_base, alias_v6_mask;
   struct cw_socket_address proxy_v4, proxy_v6, dns_v4, dns_v6; /* port 0: not there */
+  __u64 host_hash; /* differs between hosts: their clients of the same name are not the same clients */
   __u8 capture_dns;
   __u8 has_set_retval; /* bpf_set_retval, Linux 5.18: else a refusal is EPERM */
   __u8 has_mptcp;      /* bpf_skc_to_mptcp_sock, Linux 5.19 */
   __u8 has_sock_release; /* the program of that hook: limits on connections are exact with it alone */
   __u8 pad[4];
 };
-CW_ASSERT_SIZE(cw_config, 184);
+CW_ASSERT_SIZE(cw_config, 192);
 CW_ASSERT_OFFSET(cw_config, alias_v4_base, 32);
 CW_ASSERT_OFFSET(cw_config, proxy_v4, 96);
-CW_ASSERT_OFFSET(cw_config, capture_dns, 176);
+CW_ASSERT_OFFSET(cw_config, capture_dns, 184);

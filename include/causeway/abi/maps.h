@@ -46,49 +46,96 @@ CW_ASSERT_SIZE(cw_workload_port_key, 16);
 #define CW_BALANCE_ROUND_ROBIN 0
 #define CW_BALANCE_RANDOM 1
 #define CW_BALANCE_LEAST_ACTIVE 2
+#define CW_BALANCE_MAGLEV 3
+
+#define CW_AFFINITY_CLIENT_ADDRESS 0
+#define CW_AFFINITY_TASK 1
+
+/* What the address family of a socket reaches. */
+#define CW_REACHES_BOTH 0
+#define CW_REACHES_V4 1
+#define CW_REACHES_V6 2 /* IPV6_V6ONLY */
+#define CW_REACHES 3
+
+/* A service's endpoints by what reaches them, and once more those of this host: sets[reach], sets[CW_LOCAL + reach]. */
+#define CW_LOCAL CW_REACHES
+#define CW_SETS (2 * CW_REACHES)
+
+struct cw_set {
+  __u32 list;        /* of rows; sets of the same endpoints share one */
+  __u32 count;       /* healthy ones; slots 0..count-1 */
+  __u32 lookup_size; /* entries of the maglev table; 0: there is none */
+};
+CW_ASSERT_SIZE(cw_set, 12);
 
 /* Keyed by service id (u32). One write of this value flips the generation: a dial sees the old rows or the new ones. */
 struct cw_service {
-  __u32 generation;
-  __u32 endpoint_count;   /* healthy ones; slots 0..endpoint_count-1 */
-  __u32 v4_count;         /* those with an IPv4 address: the first slots */
+  __u32 generation;  /* never 0 */
+  __u32 local_known; /* endpoints of this host, healthy or not */
+  struct cw_set sets[CW_SETS];
   __u8 kernel_path;       /* 1: a dial goes to an endpoint, not to the proxy */
   __u8 balance;           /* CW_BALANCE_… */
+  __u8 affinity;          /* CW_AFFINITY_… */
+  __u8 weighted;          /* 1: weights differ */
+  __u8 locality_percent;  /* of local_known that must be fit for endpoints of this host to come first; 0: never */
   __u8 ejection_failures; /* 0: none is left out */
   __u8 ejection_percent;
+  __u8 pad;
   __u32 ejection_window_ms;
   __u32 ejection_time_ms;
   __u32 ejection_max_time_ms;
   __u32 max_connections;
   __u32 max_endpoint_connections; /* 0: any number */
 };
-CW_ASSERT_SIZE(cw_service, 36);
-CW_ASSERT_OFFSET(cw_service, kernel_path, 12);
-CW_ASSERT_OFFSET(cw_service, balance, 13);
+CW_ASSERT_SIZE(cw_service, 108);
+CW_ASSERT_OFFSET(cw_service, sets, 8);
+CW_ASSERT_OFFSET(cw_service, kernel_path, 80);
 
 /* Keyed by service id (u32). What goes on while the service's entry and rows change; the programs write it. */
 struct cw_service_state {
-  __u64 turns;      /* connections that took an endpoint in turn, added atomically over the CPUs */
-  __u64 v4_turns;   /* those that could take an IPv4 endpoint only, while the service has others too */
-  __u64 ejecting;   /* 1: a processor is deciding whether one more may be left out */
-  __u64 full_until; /* as many are left out as may be, when they were last counted */
-  __s64 active;     /* as an endpoint's; of all its endpoints, those that left too */
+  __u64 turns[CW_SETS]; /* by list: connections that took an endpoint in turn, added atomically over the CPUs */
+  __u64 ejecting;       /* 1: a processor is deciding whether one more may be left out */
+  __u64 full_until;     /* as many are left out as may be, when they were last counted */
+  __s64 active;         /* as an endpoint's; of all its endpoints, those that left too */
+  __u32 local_out;      /* endpoints of this host that are left out */
+  __u32 local_out_of;   /* the generation for which they were counted; 0: to be counted */
 };
-CW_ASSERT_SIZE(cw_service_state, 40);
+CW_ASSERT_SIZE(cw_service_state, 80);
 
 struct cw_endpoint_key {
   __u32 service_id;
   __u32 generation;
+  __u32 list;
   __u32 slot;
 };
-CW_ASSERT_SIZE(cw_endpoint_key, 12);
+CW_ASSERT_SIZE(cw_endpoint_key, 16);
 
 struct cw_endpoint {
   struct cw_socket_address address;
   __u32 endpoint_id;
+  __u32 weight; /* 1 where weights do not differ */
+  __u32 keep;   /* the part of its slot that it keeps, of 2^32; the rest is the other's (balance.h) */
+  __u32 other;  /* a slot */
 };
-CW_ASSERT_SIZE(cw_endpoint, 24);
+CW_ASSERT_SIZE(cw_endpoint, 36);
 CW_ASSERT_OFFSET(cw_endpoint, endpoint_id, 20);
+
+/* A list's maglev table, in pieces. */
+#define CW_LOOKUP_PIECE 256
+#define CW_MAX_LOOKUP_PIECES 65536
+
+struct cw_lookup_key {
+  __u32 service_id;
+  __u32 generation;
+  __u32 list;
+  __u32 piece;
+};
+CW_ASSERT_SIZE(cw_lookup_key, 16);
+
+struct cw_lookup {
+  __u32 slot[CW_LOOKUP_PIECE];
+};
+CW_ASSERT_SIZE(cw_lookup, 4 * CW_LOOKUP_PIECE);
 
 /* Keyed by endpoint id (u32). What goes on while rows change; the programs write it. */
 struct cw_failure_run {

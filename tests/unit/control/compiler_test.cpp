@@ -176,6 +176,17 @@ TEST(Compiler, EndpointsNeedAnAddressAndAPort) {
   EXPECT_EQ(RecordType::srv, name.records.front().type);
 }
 
+TEST(Compiler, AWeightIsAnAttribute) {
+  World world;
+  const auto service = world.make_cloud_map_service(world.make_space("n"), "s");
+  world.register_instance(service, "plain", {{"AWS_INSTANCE_IPV4", "10.0.0.1"}, {"AWS_INSTANCE_PORT", "80"}});
+  world.register_instance(service, "heavy",
+                          {{"AWS_INSTANCE_IPV4", "10.0.0.2"}, {"AWS_INSTANCE_PORT", "80"}, {"causeway:weight", "255"}});
+  const auto& endpoints = world.compile()->services.at(service.number)->endpoints;
+  EXPECT_EQ(1u, endpoints.at(0).weight);
+  EXPECT_EQ(255u, endpoints.at(1).weight);
+}
+
 TEST(Compiler, CloudMapNamesAreOfDnsNamespacesWithRecords) {
   World world;
   const auto dns = world.make_space("Dns.Example");

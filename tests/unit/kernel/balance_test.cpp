@@ -121,9 +121,15 @@ TEST(BalanceTwo, EachPairIsAsLikely) {
 }
 
 TEST(BalanceLeastActive, TakesTheOneWithLess) {
-  EXPECT_TRUE(cw_balance_takes_first(0, 1));
-  EXPECT_FALSE(cw_balance_takes_first(1, 0));
-  EXPECT_TRUE(cw_balance_takes_first(3, 3)) << "the first of a random order";
+  EXPECT_TRUE(cw_balance_takes_first(0, 1, 1, 1));
+  EXPECT_FALSE(cw_balance_takes_first(1, 1, 0, 1));
+  EXPECT_TRUE(cw_balance_takes_first(3, 1, 3, 1)) << "the first of a random order";
+}
+
+TEST(BalanceLeastActive, HeedsWeights) {
+  EXPECT_TRUE(cw_balance_takes_first(5, 3, 1, 1)) << "6 for 3 and 2 for 1 are the same";
+  EXPECT_FALSE(cw_balance_takes_first(6, 3, 1, 1));
+  EXPECT_TRUE(cw_balance_takes_first(0xffffffff, 255, 0xffffffff, 1));
 }
 
 /// Connections that come and go at random: no endpoint of n gets further ahead than chance alone would let it.
@@ -135,7 +141,7 @@ TEST(BalanceLeastActive, SpreadsBetterThanChance) {
     for (int i = 0; i < 2'000; ++i) {
       const auto one = static_cast<__u32>(random.next()), other = static_cast<__u32>(random.next());
       const cw_pair pair = cw_balance_two(one, other, count);
-      ++least[cw_balance_takes_first(least[pair.first], least[pair.second]) ? pair.first : pair.second];
+      ++least[cw_balance_takes_first(least[pair.first], 1, least[pair.second], 1) ? pair.first : pair.second];
       ++chance[cw_balance_random(one, count)];
     }
     const auto spread = [](const std::vector<__s64>& of) {

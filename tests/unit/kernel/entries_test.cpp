@@ -30,11 +30,26 @@ Workload workload(std::uint64_t cgroup_id, std::vector<std::uint16_t> ports) {
   return made;
 }
 
-std::vector<std::string> texts(const ServiceRows& rows) {
+/// 10.1.0.0/16 and fd01::/16 are this host's.
+bool is_local(const IpAddress& ip) {
+  return IpPrefix::parse("10.1.0.0/16")->contains(ip) || IpPrefix::parse("fd01::/16")->contains(ip);
+}
+
+ServiceRows rows_of(const Service& service) {
+  return service_rows(service, is_local);
+}
+
+/// What stands in a set.
+std::vector<std::string> texts(const ServiceRows& rows, std::uint32_t index = CW_REACHES_BOTH) {
   std::vector<std::string> all;
-  for (const cw_endpoint& row : rows.slots) all.push_back(decode(row.address).to_string());
+  const cw_set& set = rows.sets[index];
+  if (set.count == 0) return all;
+  for (const cw_endpoint& row : rows.lists.at(set.list).rows) all.push_back(decode(row.address).to_string());
+  EXPECT_EQ(all.size(), set.count);
   return all;
 }
+
+using Texts = std::vector<std::string>;
 
 TEST(AliasEntries, AnAliasHasOneForEachOfItsAddresses) {
   Snapshot snapshot;
@@ -74,7 +89,7 @@ TEST(WorkloadEntries, ATaskWithoutACgroupHasNone) {
   EXPECT_TRUE(ports.contains(cw_workload_port_key{55, htons(81), {}}));
 }
 
-TEST(ServiceRows, HealthyOnesWithIpv4First) {
+TEST(ServiceRows, HealthyOnesByWhatReachesThem) {
   Service service;
   service.endpoints = {endpoint("[2001:db8::1]:80"),
                        endpoint("10.0.0.1:80"),
@@ -83,16 +98,19 @@ TEST(ServiceRows, HealthyOnesWithIpv4First) {
                        endpoint("10.0.0.4:80", Health::draining),
                        endpoint("10.0.0.5:0"),
                        endpoint("10.0.0.6:8080")};
-  const ServiceRows rows = service_rows(service);
-  EXPECT_EQ(texts(rows), (std::vector<std::string>{"10.0.0.1:80", "10.0.0.6:8080", "[2001:db8::1]:80"}));
-  EXPECT_EQ(rows.v4_count, 2u);
+  const ServiceRows rows = rows_of(service);
+  EXPECT_EQ(texts(rows), (Texts{"[2001:db8::1]:80", "10.0.0.1:80", "10.0.0.6:8080"}));
+  EXPECT_EQ(texts(rows, CW_REACHES_V4), (Texts{"10.0.0.1:80", "10.0.0.6:8080"}));
+  EXPECT_EQ(texts(rows, CW_REACHES_V6), (Texts{"[2001:db8::1]:80"}));
+  EXPECT_EQ(rows.lists.size(), 3u);
+  EXPECT_EQ(rows.sets[CW_LOCAL].count, 0u);
 }
 
 TEST(ServiceRows, UnhealthyOnesWhereNoneIsHealthy) {
   Service service;
   service.endpoints = {endpoint("10.0.0.1:80", Health::starting), endpoint("10.0.0.2:80", Health::unhealthy),
                        endpoint("10.0.0.3:80", Health::draining)};
-  EXPECT_EQ(texts(service_rows(service)), (std::vector<std::string>{"10.0.0.2:80"}));
+  EXPECT_EQ(texts(rows_of(service)), (Texts{"10.0.0.2:80"}));
 }
 
 TEST(ServiceEntry, TellsPathAndBalance) {
@@ -101,33 +119,107 @@ TEST(ServiceEntry, TellsPathAndBalance) {
   for (const auto& [path, kernel] :
        {std::pair{ServicePath::automatic, 0}, std::pair{ServicePath::proxy, 0}, std::pair{ServicePath::kernel, 1}}) {
     service.settings.path = path;
-    const cw_service entry = service_entry(service, service_rows(service), 7);
+    const cw_service entry = service_entry(service, rows_of(service), 7);
     EXPECT_EQ(entry.generation, 7u);
-    EXPECT_EQ(entry.endpoint_count, 2u);
-    EXPECT_EQ(entry.v4_count, 1u);
+    EXPECT_EQ(entry.sets[CW_REACHES_BOTH].count, 2u);
+    EXPECT_EQ(entry.sets[CW_REACHES_V4].count, 1u);
     EXPECT_EQ(entry.kernel_path, kernel);
     EXPECT_EQ(entry.balance, CW_BALANCE_ROUND_ROBIN);
   }
   service.settings.balance = Balance::random;
-  EXPECT_EQ(service_entry(service, service_rows(service), 1).balance, CW_BALANCE_RANDOM);
+  EXPECT_EQ(service_entry(service, rows_of(service), 1).balance, CW_BALANCE_RANDOM);
 }
 
 TEST(ServiceEntry, TellsWhenAnEndpointIsLeftOut) {
   Service service;
-  cw_service entry = service_entry(service, service_rows(service), 1);
+  cw_service entry = service_entry(service, rows_of(service), 1);
   EXPECT_EQ(entry.ejection_failures, 5);
   EXPECT_EQ(entry.ejection_percent, 50);
   EXPECT_EQ(entry.ejection_window_ms, 30'000u);
   EXPECT_EQ(entry.ejection_time_ms, 30'000u);
   EXPECT_EQ(entry.ejection_max_time_ms, 300'000u);
   service.settings.ejection = false;
-  EXPECT_EQ(service_entry(service, service_rows(service), 1).ejection_failures, 0);
+  EXPECT_EQ(service_entry(service, rows_of(service), 1).ejection_failures, 0);
 }
 
 TEST(ServiceRows, NoneWithoutEndpoints) {
-  const ServiceRows rows = service_rows(Service{});
-  EXPECT_TRUE(rows.slots.empty());
-  EXPECT_EQ(rows.v4_count, 0u);
+  const ServiceRows rows = rows_of(Service{});
+  EXPECT_TRUE(rows.lists.empty());
+  for (const cw_set& set : rows.sets) EXPECT_EQ(set.count, 0u);
+}
+
+TEST(ServiceRows, SetsOfTheSameEndpointsShareAList) {
+  Service service;
+  service.endpoints = {endpoint("10.0.0.1:80"), endpoint("10.0.0.2:80")};
+  const ServiceRows rows = rows_of(service);
+  ASSERT_EQ(rows.lists.size(), 1u);
+  EXPECT_EQ(rows.sets[CW_REACHES_V4].count, 2u);
+  EXPECT_EQ(rows.sets[CW_REACHES_V6].count, 0u);
+}
+
+Endpoint weighing(const char* address, std::uint32_t weight) {
+  Endpoint made = endpoint(address);
+  made.weight = weight;
+  return made;
+}
+
+TEST(ServiceRows, WeightZeroTakesNoneUnlessAllHaveIt) {
+  Service service;
+  service.endpoints = {weighing("10.0.0.1:80", 0), weighing("10.0.0.2:80", 3), weighing("10.0.0.3:80", 1)};
+  ServiceRows rows = rows_of(service);
+  EXPECT_EQ(texts(rows), (Texts{"10.0.0.2:80", "10.0.0.3:80"}));
+  EXPECT_TRUE(rows.weighted);
+  EXPECT_EQ(rows.lists[0].rows[0].weight, 3u);
+  service.endpoints = {weighing("10.0.0.1:80", 0), weighing("10.0.0.2:80", 0)};
+  rows = rows_of(service);
+  EXPECT_EQ(texts(rows), (Texts{"10.0.0.1:80", "10.0.0.2:80"}));
+  EXPECT_FALSE(rows.weighted);
+}
+
+TEST(ServiceRows, EqualWeightsAreNone) {
+  Service service;
+  service.endpoints = {weighing("10.0.0.1:80", 7), weighing("10.0.0.2:80", 7)};
+  const ServiceRows rows = rows_of(service);
+  EXPECT_FALSE(rows.weighted);
+  EXPECT_EQ(rows.lists[0].rows[0].weight, 1u);
+}
+
+TEST(ServiceRows, ThoseOfThisHostOnceMore) {
+  Service service;
+  service.settings.locality = Locality::prefer_host;
+  service.endpoints = {endpoint("10.0.0.1:80"), endpoint("10.1.0.1:80"), endpoint("10.1.0.2:80", Health::unhealthy),
+                       endpoint("[fd01::1]:80"), endpoint("10.1.0.3:80", Health::starting)};
+  ServiceRows rows = rows_of(service);
+  EXPECT_EQ(texts(rows), (Texts{"10.0.0.1:80", "10.1.0.1:80", "[fd01::1]:80"}));
+  EXPECT_EQ(texts(rows, CW_LOCAL + CW_REACHES_BOTH), (Texts{"10.1.0.1:80", "[fd01::1]:80"}));
+  EXPECT_EQ(texts(rows, CW_LOCAL + CW_REACHES_V4), (Texts{"10.1.0.1:80"}));
+  EXPECT_EQ(texts(rows, CW_LOCAL + CW_REACHES_V6), (Texts{"[fd01::1]:80"}));
+  EXPECT_EQ(rows.local_known, 3u);
+  service.settings.locality = Locality::off;
+  rows = rows_of(service);
+  EXPECT_EQ(rows.sets[CW_LOCAL].count, 0u);
+  EXPECT_EQ(rows.local_known, 0u);
+}
+
+TEST(ServiceRows, NoneOfThisHostComesFirstWhereNoneIsHealthy) {
+  Service service;
+  service.settings.locality = Locality::prefer_host;
+  service.endpoints = {endpoint("10.0.0.1:80", Health::unhealthy), endpoint("10.1.0.1:80", Health::unhealthy)};
+  const ServiceRows rows = rows_of(service);
+  EXPECT_EQ(rows.sets[CW_REACHES_BOTH].count, 2u);
+  EXPECT_EQ(rows.sets[CW_LOCAL].count, 0u);
+}
+
+TEST(ServiceRows, TheMaglevTableDoesNotGoByIds) {
+  Service service;
+  service.settings.balance = Balance::maglev;
+  service.endpoints = {endpoint("10.0.0.1:80"), endpoint("10.0.0.2:80"), endpoint("[2001:db8::1]:80")};
+  const ServiceRows rows = rows_of(service);
+  ASSERT_EQ(rows.lists.size(), 3u);
+  for (const RowList& list : rows.lists) EXPECT_FALSE(list.lookup.empty());
+  EXPECT_EQ(rows.sets[CW_REACHES_BOTH].lookup_size, rows.lists[0].lookup.size());
+  for (Endpoint& each : service.endpoints) each.id = EndpointId(each.id.value + 100);
+  EXPECT_EQ(rows_of(service).lists[0].lookup, rows.lists[0].lookup);
 }
 
 }  // namespace
