@@ -2,11 +2,14 @@
  * relocated by name on load (CO-RE), so that a build does not need the BTF of the machine it runs on. */
 #pragma once
 
+/* clang-format off: libbpf's headers need the kernel's types */
+#include <linux/bpf.h>
+#include <linux/types.h>
+/* clang-format on */
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
-#include <linux/types.h>
 
 #define AF_INET 2
 #define AF_INET6 10

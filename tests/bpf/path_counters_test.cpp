@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -320,6 +321,52 @@ TEST_F(PathCounted, ByClientAndAfterARestart) {
   snapshot.services.erase(ServiceId(10));
   publish();
   EXPECT_EQ(counted(ClientId(7)).opened, 0u) << "they go with the service";
+}
+
+/// Moves this process; only root can.
+void move_to(const std::string& cgroup) {
+  const Fd procs(::open((cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  if (::write(procs.get(), "0", 1) != 1) std::abort();
+}
+
+/// Whose a connection is was settled when it was dialled; whose the next one is, by where its process is then.
+TEST_F(PathCounted, AProcessThatLeftItsTaskIsTheHosts) {
+  const std::string one = task("one", NamespaceNumber(1), "127.254.0.1", {});
+  const Fd listener = listener_on(at("127.254.1.1:3000"));
+  serve({"127.254.1.1:3000"});
+  Child child(one, [this](Channel& channel) {
+    const Fd before = tcp_socket(AF_INET);
+    channel.say(error_name(connect_to(before, at(kAlias), AF_INET)));
+    channel.hear();
+    const pid_t forked = ::fork();
+    if (forked == 0) {
+      move_to(host);
+      const Fd after = tcp_socket(AF_INET);
+      channel.say(error_name(connect_to(after, at(kAlias), AF_INET)));
+      channel.say(dial_tcp(at("127.255.0.20:80"), AF_INET));  // of a namespace that the task does not see
+      channel.hear();
+      ::_exit(0);
+    }
+    ::waitpid(forked, nullptr, 0);
+    channel.say("ended");
+    channel.hear();
+  });
+  ASSERT_EQ(child.hear(), "ok");
+  EXPECT_EQ(counted(ClientId(7)).opened, 1u);
+  EXPECT_EQ(counted().opened, 0u);
+  child.say("fork");
+  ASSERT_EQ(child.hear(), "ok");
+  EXPECT_EQ(child.hear(), "ok 127.255.0.20:80");
+  EXPECT_EQ(counted(ClientId(7)).opened, 1u);
+  EXPECT_EQ(counted().opened, 1u);
+  EXPECT_EQ(counted(ClientId(7)).closed, 0u) << "its parent has the task's connection open, and it has a copy";
+  child.say("end");
+  ASSERT_EQ(child.hear(), "ended");
+  accept_from(listener).reset();
+  accept_from(listener).reset();
+  EXPECT_EQ(counted_after(1).closed, 1u);
+  child.kill(SIGKILL);
+  EXPECT_EQ(counted_after(1, ClientId(7)).closed, 1u) << "of the task, though both had it";
 }
 
 TEST_F(PathCounted, BeyondItsRoomPairsAreCountedTogether) {

@@ -228,6 +228,63 @@ class Counted(KernelPathTest):
         self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, ""))
 
 
+class Balance(KernelPathTest):
+    def register_with(self, name, number, server, **attributes):
+        identity = next(s["Id"] for s in self.host.cloud_map("ListServices")["Services"] if s["Name"] == name)
+        address, port = server
+        self.host.finished(self.host.cloud_map("RegisterInstance", ServiceId=identity, InstanceId=f"i-{number}", Attributes={
+            "AWS_INSTANCE_IPV4": address, "AWS_INSTANCE_PORT": str(port), **attributes}))
+
+    def request_counter(self, requests):
+        def behave(connection):
+            request, rest = read_request(connection)
+            while request is not None:
+                requests.append(request)
+                connection.sendall(OK)
+                request, rest = read_request(connection, rest)
+        return self.server(behave)
+
+    def test_weights_of_instances_on_both_paths(self):
+        heavy, light, idle = [], [], []
+        self.service("weighed", [])
+        for number, (seen, weight) in enumerate(((heavy, "9"), (light, "1"), (idle, "0"))):
+            self.register_with("weighed", number, self.request_counter(seen), **{"causeway:weight": weight})
+        for path in ("kernel", "proxy"):
+            self.set("weighed", f"path={path}")
+            for seen in (heavy, light, idle):
+                seen.clear()
+            for client in self.connect_all("weighed", 100):
+                self.assertEqual(get(client).status, 200)
+            self.assertEqual(len(heavy) + len(light), 100)
+            self.assertAlmostEqual(len(light), 10, delta=2)
+            self.assertEqual(idle, [])
+        self.assertIn("in turn, by weight", self.explain("weighed"))
+        self.assertIn("2 of 3 take connections", self.explain("weighed"))
+
+    def test_maglev_keeps_a_client_at_its_endpoint(self):
+        seen = [[] for _ in range(5)]
+        self.service("sticky", [self.counting_server(one) for one in seen])
+        self.set("sticky", "path=kernel", "balance=maglev", "affinity=task")
+        self.assertIn("a client always the same (balance is maglev)", self.explain("sticky"))
+        for client in self.connect_all("sticky", 12):
+            self.assertEqual(get(client).status, 200)
+        self.assertEqual(sorted(len(one) for one in seen), [0, 0, 0, 0, 12])
+        before = next(number for number, one in enumerate(seen) if one)
+        self.deregister("sticky", before)
+        for client in self.connect_all("sticky", 12):
+            self.assertEqual(get(client).status, 200)
+        self.assertEqual(sorted(len(one) for one in seen), [0, 0, 0, 12, 12])
+
+    def test_endpoints_of_this_host_come_first(self):
+        here = []
+        self.service("near", [self.counting_server(here), ("192.0.2.1", 80), ("192.0.2.2", 80)])
+        self.set("near", "path=kernel", "locality=prefer_host")
+        for client in self.connect_all("near", 12):
+            self.assertEqual(get(client).status, 200)
+        self.assertEqual(len(here), 12)
+        self.assertIn("among those of this host while 70% of them are fit", self.explain("near"))
+
+
 class Configured(KernelPathTest):
     settings = {"defaults": {"path": "kernel"}, 'service."myapp.local/proxied"': {"path": "proxy"}}
 

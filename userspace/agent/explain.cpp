@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <fmt/core.h>
 
+#include "agent/explain_words.h"
 #include "agent/settings_view.h"
 #include "base/nearest.h"
 #include "control/service_settings.h"
@@ -321,40 +322,6 @@ void Explanation::service(const Alias& alias) {
   endpoints(service);
 }
 
-/// What the proxy makes of the service's connections.
-std::string relayed_as(AppProtocol protocol) {
-  switch (protocol) {
-    case AppProtocol::detect:
-      return "no appProtocol: HTTP/1.1 is recognised from the first bytes, anything else is relayed as TCP";
-    case AppProtocol::http:
-      return "appProtocol http: HTTP/1.1, anything else is answered with 400";
-    case AppProtocol::http2:
-    case AppProtocol::grpc:
-      return fmt::format("appProtocol {}: relayed as TCP, balanced by connection", to_string(protocol));
-    case AppProtocol::tcp:
-      break;
-  }
-  return "relayed as TCP, balanced by connection";
-}
-
-std::string_view chosen_by(Balance balance) {
-  switch (balance) {
-    case Balance::round_robin:
-      return "in turn (balance is round_robin)";
-    case Balance::random:
-      return "by chance (balance is random)";
-    case Balance::least_active:
-      return "of two drawn by chance the one with fewer connections (balance is least_active)";
-  }
-  return "?";
-}
-
-std::string_view refused_by_proxy(AppProtocol protocol) {
-  if (protocol == AppProtocol::http) return "a request is answered with 503";
-  return protocol == AppProtocol::detect ? "HTTP is answered with 503, anything else is reset"
-                                         : "a connection is reset";
-}
-
 void Explanation::path(const Service& service) {
   const bool kernel = takes_kernel_path(service.settings);
   const std::string reason = path_reason(service);
@@ -408,11 +375,16 @@ void Explanation::settings(const Service& service) {
 void Explanation::endpoints(const Service& service) {
   const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
                                        [](const Endpoint& e) { return e.health == Health::healthy; });
+  const bool any_weight =
+      std::any_of(service.endpoints.begin(), service.endpoints.end(), [any_healthy](const Endpoint& e) {
+        return e.weight > 0 && e.health == (any_healthy ? Health::healthy : Health::unhealthy);
+      });
   json::array list;
   std::size_t used = 0;
   for (const Endpoint& each : service.endpoints) {
     // As upstream::candidates(): unhealthy ones count where no endpoint is healthy.
-    const bool takes = each.health == Health::healthy || (each.health == Health::unhealthy && !any_healthy);
+    const bool is_fit = each.health == Health::healthy || (each.health == Health::unhealthy && !any_healthy);
+    const bool takes = is_fit && (each.weight > 0 || !any_weight);
     std::string reason;
     switch (each.health) {
       case Health::healthy:
@@ -427,11 +399,13 @@ void Explanation::endpoints(const Service& service) {
         reason = "deregistered or stopping: it gets no new connection";
         break;
     }
+    if (is_fit && !takes) reason = "its weight is 0, and others have some (attribute causeway:weight)";
     used += takes ? 1U : 0U;
     list.push_back(json::object{{"instance_id", each.instance_id},
                                 {"address", each.address.ip.to_string()},
                                 {"port", each.address.port},
                                 {"health", to_string(each.health)},
+                                {"weight", each.weight},
                                 {"used", takes},
                                 {"reason", reason}});
   }
@@ -443,7 +417,7 @@ void Explanation::endpoints(const Service& service) {
   if (used > 0) {
     step("endpoints", true,
          fmt::format("{} of {} take connections, {}; one that keeps failing is left out for a while by {}", used,
-                     service.endpoints.size(), kernel ? chosen_by(service.settings.balance) : "in turn",
+                     service.endpoints.size(), kernel ? chosen_by(service) : in_turn(service),
                      kernel ? "the kernel (causeway_endpoints_ejected tells)"
                             : "the proxy (its log and causeway_endpoints_ejected tell)"));
   } else if (service.endpoints.empty()) {

@@ -7,8 +7,8 @@ namespace causeway::upstream {
 
 namespace {
 
-/// Weights are scaled so that the heaviest endpoint stands in the schedule at most this often.
-constexpr std::uint64_t kMaxTurns = 64;
+/// Weights are scaled so that the heaviest endpoint stands in the schedule at most this often: what a weight may be.
+constexpr std::uint64_t kMaxTurns = 255;
 
 struct Turn {
   double position = 0;

@@ -156,8 +156,8 @@ TEST(RoundRobin, ExtremeWeightsAreScaled) {
   const std::vector<Endpoint> endpoints{endpoint(1, Health::healthy, 0xffffffffu), endpoint(2, Health::healthy, 1),
                                         endpoint(3, Health::healthy, 0)};
   turn.assign(pointers(endpoints));
-  const auto count = counts(turn, 65 * 10);
-  EXPECT_EQ(count.at(1), 640);
+  const auto count = counts(turn, 256 * 10);
+  EXPECT_EQ(count.at(1), 2550);
   EXPECT_EQ(count.at(2), 10);
   EXPECT_FALSE(count.contains(3));
 }
