@@ -8,7 +8,7 @@
 
 #define PICK_ATTEMPTS 3
 #define ROOM_CHUNK 64
-#define ROOM_CHUNKS 64 /* more endpoints than both make are not looked at one by one */
+#define ROOM_CHUNKS 64   /* more endpoints than both make are not looked at one by one */
 #define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
 
 /* Who dials what. */
@@ -142,8 +142,8 @@ __noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u
 
 enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
 
-/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those. CHANGED: the
- * generation was flipped and its rows removed meanwhile. */
+/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those.
+ * CHANGED: the generation was flipped and its rows removed meanwhile. */
 __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
   if (!dialler || !to || index >= CW_SETS) return NONE;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);

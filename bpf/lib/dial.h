@@ -35,7 +35,7 @@ static __always_inline void fill_origin(struct cw_origin* o, struct bpf_sock_add
 }
 
 static __always_inline struct cw_connection* remember(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst,
-                                                   __u32 service_id, const struct client* client, int to_agent) {
+                                                      __u32 service_id, const struct client* client, int to_agent) {
   struct cw_connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (!connection) return NULL;
   fill_origin(&connection->origin, ctx, dst, service_id, client);
@@ -106,7 +106,8 @@ static __always_inline int choose_endpoint(const struct dialler* dialler, struct
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return 0;
   }
-  return to->is_taken || pick_room(dialler->service_id, dialler->reach, to) || over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
+  return to->is_taken || pick_room(dialler->service_id, dialler->reach, to) ||
+         over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
 }
 
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,

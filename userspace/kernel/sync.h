@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernel/entries.h"
-#include "kernel/leaving.h"
 #include "kernel/host_addresses.h"
+#include "kernel/leaving.h"
 #include "kernel/object.h"
 #include "model/snapshot.h"
 
@@ -116,10 +116,10 @@ class Sync {
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
-  std::unordered_set<std::uint32_t> states_;  ///< endpoints that have one
-  std::unordered_set<std::uint32_t> known_;   ///< endpoints of the newest snapshot
+  std::unordered_set<std::uint32_t> states_;         ///< endpoints that have one
+  std::unordered_set<std::uint32_t> known_;          ///< endpoints of the newest snapshot
   std::unordered_set<std::uint32_t> gone_services_;  ///< that have a state, for connections that go on
-  bool unknown_states_ = false;               ///< of an earlier agent, which may know more endpoints
+  bool unknown_states_ = false;                      ///< of an earlier agent, which may know more endpoints
 };
 
 }  // namespace causeway::kernel
