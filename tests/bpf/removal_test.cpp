@@ -211,6 +211,24 @@ TEST_P(KernelRemoval, OneThatComesBackInTimeKeepsItsConnections) {
   EXPECT_EQ(plane->active(EndpointId(1000)) + plane->active(EndpointId(1001)), 1);
 }
 
+TEST_P(KernelRemoval, OneOfWeightZeroKeepsItsConnections) {
+  const Fd one = listener_on(at(kOne)), two = listener_on(at(kTwo));
+  serve({kOne, kTwo});
+  Client client(host);
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  auto weighed = std::make_shared<Service>(*snapshot.services[ServiceId(10)]);
+  weighed->endpoints[0].weight = 0;
+  snapshot.services[ServiceId(10)] = weighed;
+  publish();
+  EXPECT_FALSE(plane->next_end());
+  client.expect_soon("open open");
+  ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  EXPECT_EQ(plane->active(EndpointId(1000)), 1);
+  EXPECT_EQ(plane->active(EndpointId(1001)), 2);
+  serve({kTwo});
+  EXPECT_EQ(end_due(), 1u);
+}
+
 TEST_P(KernelRemoval, WithItsServiceAndManyAtOnce) {
   const Fd one = listener_on(at("0.0.0.0:3000"));
   ASSERT_EQ(::listen(one.get(), 500), 0);

@@ -55,9 +55,20 @@ std::uint32_t next_generation(std::uint32_t generation) {
   return generation + 1 == 0 ? 1 : generation + 1;
 }
 
-void add_endpoints(const std::vector<RowList>& lists, std::unordered_set<std::uint32_t>& into) {
+using Ids = std::unordered_set<std::uint32_t>;
+
+void add_endpoints(const std::vector<RowList>& lists, Ids& into) {
   for (const RowList& list : lists) {
     for (const cw_endpoint& each : list.rows) into.insert(each.endpoint_id);
+  }
+}
+
+/// Those that keep their connections: all that may get some, and those of weight 0 beside them.
+void add_takers(const Service& service, Ids& into) {
+  const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                       [](const Endpoint& each) { return each.health == Health::healthy; });
+  for (const Endpoint& each : service.endpoints) {
+    if (each.health == (any_healthy ? Health::healthy : Health::unhealthy)) into.insert(each.id.value);
   }
 }
 
@@ -200,8 +211,7 @@ Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
     return done;
   }
   FirstError error;
-  error += follow_rows(kept == services_.end() ? std::vector<RowList>{} : kept->second.lists, rows.lists,
-                       service->settings.drain_timeout);
+  error += follow(kept == services_.end() ? nullptr : &kept->second, service.get(), service->settings.drain_timeout);
   if (kept != services_.end()) {
     error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
     if (kept->second.source) error += remove_states(*kept->second.source, service.get());
@@ -216,10 +226,11 @@ Result<void> Sync::put_entry(Rows& kept, const std::shared_ptr<const Service>& s
     if (Result<void> done = maps_.services.put(service->id.value, entry); !done) return done;
     kept.entry = entry;
   }
-  Result<void> removed;
-  if (kept.source) removed = remove_states(*kept.source, service.get());
+  FirstError error;
+  error += follow(&kept, service.get(), service->settings.drain_timeout);
+  if (kept.source) error += remove_states(*kept.source, service.get());
   kept.source = service;
-  return removed;
+  return error.result();
 }
 
 Result<void> Sync::add_states(const Service& service) {
@@ -252,12 +263,14 @@ std::int64_t Sync::active_on(std::uint32_t endpoint) const {
   return state && *state ? (*state)->active : 0;
 }
 
-Result<void> Sync::follow_rows(const std::vector<RowList>& before, const std::vector<RowList>& now,
-                               std::chrono::milliseconds drain) {
+Result<void> Sync::follow(const Rows* before, const Service* now, std::chrono::milliseconds drain) {
   FirstError error;
-  std::unordered_set<std::uint32_t> served, serving;
-  add_endpoints(before, served);
-  add_endpoints(now, serving);
+  Ids served, serving;
+  if (before != nullptr) {
+    add_endpoints(before->lists, served);
+    if (before->source) add_takers(*before->source, served);
+  }
+  if (now != nullptr) add_takers(*now, serving);
   for (const std::uint32_t id : serving) error += leaving_.stay(id);
   const MonotonicTime time = monotonic_now();
   for (const std::uint32_t id : served) {
@@ -307,9 +320,9 @@ Result<void> Sync::remove_unknown_states() {
   if (!std::exchange(unknown_states_, false)) return {};
   FirstError error;
   const MonotonicTime time = monotonic_now();
-  std::unordered_set<std::uint32_t> serving;
+  Ids serving;
   for (const auto& [service, rows] : services_) {
-    add_endpoints(rows.lists, serving);
+    if (rows.source) add_takers(*rows.source, serving);
   }
   for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
     if (serving.contains(id) || leaving_.has(id)) continue;
@@ -336,7 +349,7 @@ Result<void> Sync::remove_services(const Snapshot& snapshot) {
       continue;
     }
     error += erase_lists(it->first, it->second.entry.generation, it->second.lists);
-    error += follow_rows(it->second.lists, {}, drain_of(it->second.source));
+    error += follow(&it->second, nullptr, drain_of(it->second.source));
     gone_services_.insert(it->first);
     if (it->second.source) error += remove_states(*it->second.source, nullptr);
     error += remove_counters(it->first);

@@ -94,9 +94,8 @@ class Sync {
   Result<void> erase_idle_states();
   Result<void> erase_service_states();
   std::int64_t active_on(std::uint32_t endpoint) const;
-  /// Those of `before` that are not among `now` get no new connections, those of `now` do.
-  Result<void> follow_rows(const std::vector<RowList>& before, const std::vector<RowList>& now,
-                           std::chrono::milliseconds drain);
+  /// Endpoints that took connections before and do not now leave, those that do stay; null: the service is not there.
+  Result<void> follow(const Rows* before, const Service* now, std::chrono::milliseconds drain);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
