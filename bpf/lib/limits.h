@@ -1,8 +1,8 @@
 /* How many connections a service and its endpoints have, and may have. A place is taken in connect(), before the
  * kernel acts on the dial, by one atomic addition: two processors cannot both take the last one. It is given back once
- * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. Where no hook
- * tells of that one, connect() only looks, and the place is taken when the SYN leaves: dials at one time can be more than
- * the limit. */
+ * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. Where no
+ * hook tells of that one, connect() only looks, and the place is taken when the SYN leaves: dials at one time can be
+ * more than the limit. */
 #pragma once
 
 #include "services.h"

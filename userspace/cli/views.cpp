@@ -169,7 +169,7 @@ std::string endpoints_text(const json::object& endpoints, bool colour) {
   for (const json::object* endpoint : list(endpoints, "endpoints")) {
     table.add({text(*endpoint, "namespace"), text(*endpoint, "discovery_name"), text(*endpoint, "instance_id"),
                host_port(*endpoint), fmt::format("{:.0f}", number(*endpoint, "weight")),
-               health_cell(text(*endpoint, "health"))});
+               flag(*endpoint, "left_out") ? Cell{"left out", Tone::bad} : health_cell(text(*endpoint, "health"))});
   }
   return table.empty() ? "no endpoints; start a task with \"causeway run\", or register an instance\n"
                        : table.render(colour);

@@ -104,8 +104,7 @@ bool read_connection(const char* payload, std::size_t length, Found& found) {
   std::size_t inner = 0, value_length = 0;
   const char* at = find_attribute(payload + begin, length - begin, INET_DIAG_SK_BPF_STORAGES, 0, inner);
   if (at != nullptr) at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE, 0, inner);
-  if (at != nullptr)
-    at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE_MAP_VALUE, sizeof(cw_connection), value_length);
+  if (at != nullptr) at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE_MAP_VALUE, sizeof(cw_connection), value_length);
   if (at == nullptr) return false;
   cw_connection connection{};
   std::memcpy(&connection, at, sizeof connection);

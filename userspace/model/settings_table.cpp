@@ -90,7 +90,9 @@ constexpr std::array kTable{
         "connections go to all endpoints of the service. As Envoy's overprovisioning factor of 1.4 has it."),
     ROW(max_connections, count, 1, kMillion, false,
         "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
-        "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
+        "free, and a TCP connection is reset; on the kernel path connect() is refused at once (ECONNREFUSED), and "
+        "dials "
+        "count from connect() on. More than Envoy's 1024, which long-lived connections of databases and "
         "WebSockets reach without any overload; few enough that one service leaves descriptors to the others "
         "where a process may have 20,000 (a connection takes two)."),
     ROW(max_pending_requests, count, 0, kMillion, false,
@@ -100,7 +102,8 @@ constexpr std::array kTable{
         "Retries under way at the same time. Beyond it a failure is passed on. Envoy's 3 would fail requests whenever "
         "an endpoint with more than 3 of them in flight ends; the amount of retries is what retry_budget bounds."),
     ROW(max_endpoint_connections, count, 1, kMillion, true,
-        "Open connections to one endpoint; beyond it others are chosen. Off, as at Envoy: a single endpoint may take "
+        "Open connections to one endpoint; beyond it others are chosen, on the kernel path one that is left out rather "
+        "than none. Off, as at Envoy: a single endpoint may take "
         "what the service may."),
     ROW(retries, count, 0, 10, false,
         "How often a request, or the connect of a TCP connection, is tried again on another endpoint: after a failed "
