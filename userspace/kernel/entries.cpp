@@ -145,7 +145,10 @@ ServiceRows service_rows(const Service& service, const IsLocal& is_local) {
   ServiceRows rows;
   rows.weighted = std::any_of(fit.begin(), fit.end(),
                               [&](const Endpoint* endpoint) { return weight_of(*endpoint) != weight_of(*fit[0]); });
-  for (const Endpoint& endpoint : service.endpoints) rows.local_known += has_place(endpoint) && on_this_host(endpoint);
+  const bool any_weight = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                      [](const Endpoint& each) { return has_place(each) && each.weight > 0; });
+  for (const Endpoint& each : service.endpoints)
+    rows.local_known += has_place(each) && (each.weight > 0 || !any_weight) && on_this_host(each);
   // Where none is healthy, those of this host are no better than others.
   const Chosen local = !fit.empty() && fit[0]->health == Health::healthy ? those(fit, on_this_host) : Chosen();
   Lists lists(rows, service.settings.balance == Balance::maglev);

@@ -25,6 +25,10 @@ bool same(const std::vector<RowList>& a, const std::vector<RowList>& b) {
   });
 }
 
+bool same(const cw_set (&a)[CW_SETS], const std::array<cw_set, CW_SETS>& b) {
+  return std::equal(b.begin(), b.end(), a, KeyBytes<cw_set>{});
+}
+
 /// Lists of the sizes that the entry speaks of, empty.
 std::vector<RowList> lists_of(const cw_service& entry) {
   std::vector<RowList> lists;
@@ -156,6 +160,7 @@ Result<void> Sync::adopt_lookups() {
 }
 
 Result<void> Sync::apply(const Snapshot& snapshot) {
+  host_is_old_ = true;
   known_.clear();
   for (const auto& [id, service] : snapshot.services) {
     for (const Endpoint& endpoint : service->endpoints) known_.insert(endpoint.id.value);
@@ -199,7 +204,8 @@ Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   if (Result<void> done = add_states(*service); !done) return done;
   ServiceRows rows = rows_of(*service);
   const auto kept = services_.find(id);
-  if (kept != services_.end() && same(kept->second.lists, rows.lists)) return put_entry(kept->second, service, rows);
+  if (kept != services_.end() && same(kept->second.lists, rows.lists) && same(kept->second.entry.sets, rows.sets))
+    return put_entry(kept->second, service, rows);
   const std::uint32_t generation = kept == services_.end() ? 1 : next_generation(kept->second.entry.generation);
   const cw_service entry = service_entry(*service, rows, generation);
   Result<void> done = put_lists(id, generation, rows.lists);
@@ -370,7 +376,7 @@ Result<void> Sync::remove_counters(std::uint32_t id) {
 }
 
 ServiceRows Sync::rows_of(const Service& service) {
-  if (service.settings.locality != Locality::off) host_.read();
+  if (service.settings.locality != Locality::off && std::exchange(host_is_old_, false)) host_.read();
   return service_rows(service, [this](const IpAddress& ip) { return host_.contains(ip); });
 }
 

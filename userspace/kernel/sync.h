@@ -111,6 +111,7 @@ class Sync {
   std::function<Result<void>(std::uint32_t)> forget_ejection_;
   Leaving leaving_;
   HostAddresses host_;
+  bool host_is_old_ = true;  ///< read once for a snapshot
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
