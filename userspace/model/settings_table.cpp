@@ -62,8 +62,8 @@ constexpr std::array kTable{
     CHOICE(
         path, kPaths,
         "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
-        "in between; endpoints are chosen by connection, and there are no retries, limits, timeouts and metrics of "
-        "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
+        "in between; endpoints are chosen by connection, and there are no retries, timeouts and metrics of requests, "
+        "and of the limits max_connections and max_endpoint_connections. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
         "open stay where they are."),
     CHOICE(
         balance, kBalances,
@@ -123,7 +123,7 @@ constexpr std::array kTable{
     ROW(idle_timeout, duration, 1, kYear, true,
         "How long any other connection may be silent. idleTimeoutSeconds of Service Connect sets it too."),
     ROW(drain_timeout, duration, 0, kHour, false,
-        "How long connections to an endpoint that leaves may go on. A task that is stopped gets SIGTERM at the latest "
+        "How long connections to an endpoint that leaves, or becomes unhealthy, may go on, on both paths. A task that is stopped gets SIGTERM at the latest "
         "then."),
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
