@@ -253,7 +253,7 @@ TEST_F(PathCounted, ResetsAreTheEndpointsOnly) {
 }
 
 TEST_F(PathCounted, ADialGivenUpAfterAnUnansweredSynTimedOut) {
-  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd listener = server_socket(AF_INET);
   ASSERT_EQ(bind_to(listener, at("127.254.1.9:3000"), AF_INET), 0);
   ASSERT_EQ(::listen(listener.get(), 0), 0);
   serve({"127.254.1.9:3000"});

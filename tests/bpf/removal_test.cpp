@@ -114,15 +114,6 @@ class Client {
   Child child_;
 };
 
-/// Of a protocol and a backlog that listener_on() does not have.
-Fd listener_with(int protocol, int backlog) {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol));
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind_to(fd, at(kOne), AF_INET) != 0 || ::listen(fd.get(), backlog) != 0) return Fd();
-  return fd;
-}
-
 std::string peer_sees(const Fd& fd) {
   pollfd ready{fd.get(), POLLIN, 0};
   char byte = 0;
@@ -269,8 +260,9 @@ TEST_P(KernelRemoval, TheNextAgentFinishesIt) {
 }
 
 TEST_P(KernelRemoval, ADialUnderWayIsEndedToo) {
-  const Fd full = listener_with(0, 0);
-  ASSERT_TRUE(full);
+  const Fd full = server_socket(AF_INET);
+  ASSERT_EQ(bind_to(full, at(kOne), AF_INET), 0);
+  ASSERT_EQ(::listen(full.get(), 0), 0);
   serve({kOne});
   Child client(host, [](Channel& channel) {
     const Fd first = tcp_socket(AF_INET), second = tcp_socket(AF_INET);
@@ -291,8 +283,9 @@ TEST_P(KernelRemoval, ADialUnderWayIsEndedToo) {
 
 TEST_P(KernelRemoval, OfMptcp) {
   for (const bool both : {false, true}) {
-    const Fd one = listener_with(both ? IPPROTO_MPTCP : 0, 16);
-    ASSERT_TRUE(one);
+    const Fd one = server_socket(AF_INET, both ? IPPROTO_MPTCP : 0);
+    ASSERT_EQ(bind_to(one, at(kOne), AF_INET), 0);
+    ASSERT_EQ(::listen(one.get(), 16), 0);
     serve({kOne});
     Client client(host);
     ASSERT_EQ(client.ask(std::string("mptcp ") + kLeft), "ok");

@@ -93,11 +93,16 @@ std::string dial_tcp(const SocketAddress& address, int family) {
   return error == 0 ? "ok " + peer_of(fd.get()) : error_name(error);
 }
 
-Fd listener_on(const SocketAddress& address) {
-  const int family = family_of(address);
-  Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Fd server_socket(int family, int protocol) {
+  Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  return fd;
+}
+
+Fd listener_on(const SocketAddress& address) {
+  const int family = family_of(address);
+  Fd fd = server_socket(family);
   if (bind_to(fd, address, family) != 0 || ::listen(fd.get(), 128) != 0) return Fd();
   return fd;
 }

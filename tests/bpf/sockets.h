@@ -31,6 +31,8 @@ int bind_to(const Fd& fd, const SocketAddress& address, int family);
 /// Dials and says "ok PEER", PEER as getpeername() tells, or the error's name.
 std::string dial_tcp(const SocketAddress& address, int family);
 
+/// A socket to listen with on an address where an earlier test's connections may be in TIME-WAIT.
+Fd server_socket(int family, int protocol = 0);
 /// A listener of this process.
 Fd listener_on(const SocketAddress& address);
 /// The next connection, or an empty Fd after 5 s.

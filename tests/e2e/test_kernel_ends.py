@@ -2,7 +2,6 @@
 import socket
 import time
 
-from causeway_host import HostPerTest
 from support.faults import FaultTest, get
 from support.sandbox import wait_until
 
@@ -95,29 +94,17 @@ class KernelEnds(FaultTest):
                 return f"{name} is taken back" in self.host.log_tail()
             wait_until(is_back, 5, "it is back")
 
-
-class AfterACrash(HostPerTest):
-    def describe(self):
-        self.host.namespace()
-        self.host.connected_service("user-service", dns_name="user-svc")
-
     def test_the_next_agent_ends_what_is_due(self):
-        tasks = [self.host.start_task("user-service") for _ in range(2)]
-        self.host.wait_healthy("user-service", 2)
-        self.host.causeway("set", "myapp.local/user-service", "path=kernel", "drain_timeout=3s")
-        self.host.wait_applied()
-        load = self.host.load("http://user-svc/api/users/1", connections=4)
-        active = lambda: self.host.metric("causeway_upstream_connections_active", discovery_name="user-service", path="kernel")
-        wait_until(lambda: active() == 4, 10, "the load runs")
-        identity = next(s["Id"] for s in self.host.cloud_map("ListServices")["Services"] if s["Name"] == "user-service")
-        instance = self.host.cloud_map("ListInstances", ServiceId=identity)["Instances"][0]["Id"]
-        self.host.finished(self.host.cloud_map("DeregisterInstance", ServiceId=identity, InstanceId=instance))
+        self.service("crashed", [self.server(self.ok), self.server(self.ok)])
+        self.set("crashed", "path=kernel", "drain_timeout=2s", "max_connections=6")
+        clients = self.connect_all("crashed", 6)
+        self.deregister("crashed", 1)
         self.host.kill_agent()
         self.host.start()
-        ended = lambda: self.host.metric("causeway_connections_ended_total", discovery_name="user-service", path="kernel")
-        wait_until(lambda: ended() == 2, 20, lambda: f"two are ended, not {ended()}")
-        self.host.finish_load(load, stop=True)
-        wait_until(lambda: active() == 0, 10, lambda: f"none is open, not {active()}")
-        for task in tasks:
-            task.kill()
-            task.wait()
+        self.assertEqual(self.counted("upstream_connections_active", "crashed"), 6)
+        wait_until(lambda: self.counted("connections_ended_total", "crashed", reason="drain") == 3, 10, "three are ended")
+        self.assertEqual(sum(self.is_open(client) for client in clients), 3)
+        self.assertEqual(self.counted("upstream_connections_active", "crashed"), 3)
+        for client in clients:
+            client.close()
+        wait_until(lambda: self.counted("upstream_connections_active", "crashed") == 0, 10, "none is open")

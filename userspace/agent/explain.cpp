@@ -331,8 +331,8 @@ void Explanation::path(const Service& service) {
   out_["path"] = json::object{
       {"kind", kernel ? "kernel" : "proxy"}, {"protocol", to_string(service.protocol)}, {"reason", reason}};
   step("path", true,
-       kernel ? fmt::format("straight from connect() to an endpoint ({}): balanced by connection; no retries, "
-                            "timeouts and metrics of requests",
+       kernel ? fmt::format("straight from connect() to an endpoint ({}): balanced by connection; no retries, timeouts "
+                            "and metrics of requests",
                             reason)
               : fmt::format("through the proxy ({}); {}", reason, relayed_as(service.protocol)));
 }

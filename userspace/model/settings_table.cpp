@@ -62,8 +62,8 @@ constexpr std::array kTable{
     CHOICE(
         path, kPaths,
         "Which way connections to the service take. kernel: connect() itself goes to an endpoint, and nothing stands "
-        "in between; endpoints are chosen by connection, and there are no retries, timeouts and metrics of requests, "
-        "and of the limits max_connections and max_endpoint_connections. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
+        "in between; endpoints are chosen by connection, and there are no retries, timeouts and metrics of "
+        "requests. proxy: all that this page lists. auto: the proxy. Acts on the next connection; those that are "
         "open stay where they are."),
     CHOICE(
         balance, kBalances,
@@ -73,8 +73,9 @@ constexpr std::array kTable{
         "who "
         "is a client), by a table of 100 entries an endpoint in which a change of one endpoint moves few clients. All "
         "of "
-        "them heed weights (an instance's attribute causeway:weight, 0 to 255, 1 if there is none; 0: no connections, "
-        "unless all have it). The proxy takes endpoints in turn by weight, whatever is set."),
+        "them heed weights (causeway set NAMESPACE/DISCOVERY-NAME weight.INSTANCE=9, or the instance's attribute "
+        "causeway:weight: 0 to 255, 1 if there is none; 0: no connections, unless all have it). The proxy takes "
+        "endpoints in turn by weight, whatever is set."),
     CHOICE(
         affinity, kAffinities,
         "Which connections maglev takes to the same endpoint. client_address: those of sockets that are bound to the "
@@ -270,6 +271,9 @@ std::string unknown_setting(std::string_view name) {
   std::vector<std::string> names;
   for (const Setting& setting : kTable) names.emplace_back(setting.name);
   const auto asked = fmt::format("unknown setting \"{}\"", shown(name));
+  if (name.starts_with("weight"))
+    return fmt::format(
+        "{}; an instance's weight is its attribute causeway:weight, or `causeway set … weight.INSTANCE=N`", asked);
   if (const auto near = nearest(name, names)) return fmt::format("{}; did you mean {}?", asked, *near);
   return fmt::format("{}; the settings are: {}", asked, join(names, ", "));
 }
