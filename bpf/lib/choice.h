@@ -8,7 +8,7 @@
 
 #define PICK_ATTEMPTS 3
 #define ROOM_CHUNK 64
-#define ROOM_CHUNKS 64 /* more endpoints than both make are not looked at one by one */
+#define ROOM_CHUNKS 64   /* more endpoints than both make are not looked at one by one */
 #define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
 
 /* Who dials what. */
@@ -18,15 +18,6 @@ struct dialler {
   __u64 client; /* hash of what affinity goes by */
   __u32 prefers_local;
   __u32 pad;
-};
-
-struct choice {
-  struct cw_endpoint endpoint;
-  __u32 on_trial;
-  __u32 ejects;   /* whether the service leaves endpoints out */
-  __u32 most;     /* connections that an endpoint may have; 0: any number */
-  __u32 is_taken; /* the endpoint takes the connection */
-  __u32 holds;    /* HOLDS_… */
 };
 
 static __always_inline __u64 random_point(void) {
@@ -83,6 +74,15 @@ static __always_inline const struct cw_endpoint* choose(const struct cw_service*
   if (service->weighted) return weighted(of, random_point(), set->count);
   return endpoint_at(of, cw_balance_random(bpf_get_prandom_u32(), set->count));
 }
+
+struct choice {
+  struct cw_endpoint endpoint;
+  __u32 on_trial;
+  __u32 ejects;   /* whether the service leaves endpoints out */
+  __u32 most;     /* connections that an endpoint may have; 0: any number */
+  __u32 is_taken; /* the endpoint takes the connection */
+  __u32 holds;    /* HOLDS_… */
+};
 
 static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
   if (!take_place(&state->active, to->most)) return 0;
@@ -142,8 +142,8 @@ __noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u
 
 enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
 
-/* NONE: the set has no endpoint. FOUND_UNFIT: none that was looked at takes the connection; it is one of those. CHANGED: the
- * generation was flipped and its rows removed meanwhile. */
+/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those.
+ * CHANGED: the generation was flipped and its rows removed meanwhile. */
 __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
   if (!dialler || !to || index >= CW_SETS) return NONE;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
@@ -161,8 +161,8 @@ __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choi
   return pick_another(&of, set.count, to) ? FOUND : FOUND_UNFIT;
 }
 
-/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take
- * the connection (`to->is_taken`) where none was found that does. */
+/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take the
+ * connection (`to->is_taken`) where none was found that does. */
 __noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
   if (!dialler || !to) return 0;
   for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
@@ -181,8 +181,9 @@ static __always_inline int has_room_for(const struct cw_endpoint* endpoint, stru
 __noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, struct choice* to) {
   if (!of || !to) return 0;
   for (__u32 i = 0; i < ROOM_CHUNK; i++) {
-    if (of->slot + i >= end) break;
-    const struct cw_endpoint* endpoint = endpoint_at(of, of->slot + i);
+    const __u32 slot = of->slot + i;
+    if (slot >= end) break;
+    const struct cw_endpoint* endpoint = endpoint_at(of, slot);
     if (!endpoint || !has_room_for(endpoint, to)) continue;
     to->endpoint = *endpoint;
     return 1;
@@ -191,18 +192,17 @@ __noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, s
 }
 
 /* Of those that pick_endpoint() passed over, one that has room: rather one that is left out than none. */
-__noinline int pick_room(const struct dialler* dialler, struct choice* to) {
-  if (!dialler || !to) return 0;
+__noinline int pick_room(__u32 service_id, __u32 index, struct choice* to) {
+  if (!to || index >= CW_SETS) return 0;
   if (has_room_for(&to->endpoint, to)) return 1;
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
   if (!service) return 0;
-  const __u32 generation = service->generation, reach = dialler->reach;
-  if (reach >= CW_REACHES) return 0;
-  const struct cw_set set = service->sets[reach];
+  const __u32 count = service->sets[index].count;
+  struct cw_endpoint_key of = {service_id, service->generation, service->sets[index].list, 0};
   for (__u32 chunk = 0; chunk < ROOM_CHUNKS; chunk++) {
-    if (chunk * ROOM_CHUNK >= set.count) break;
-    const struct cw_endpoint_key of = {dialler->service_id, generation, set.list, chunk * ROOM_CHUNK};
-    if (pick_room_in_chunk(&of, set.count, to)) return 1;
+    of.slot = chunk * ROOM_CHUNK;
+    if (of.slot >= count) break;
+    if (pick_room_in_chunk(&of, count, to)) return 1;
   }
   return 0;
 }

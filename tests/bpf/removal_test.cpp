@@ -114,6 +114,13 @@ class Client {
   Child child_;
 };
 
+/// Of a protocol and a backlog that listener_on() does not have.
+Fd listener_with(int protocol, int backlog) {
+  Fd fd = server_socket(AF_INET, protocol);
+  if (bind_to(fd, at(kOne), AF_INET) != 0 || ::listen(fd.get(), backlog) != 0) return Fd();
+  return fd;
+}
+
 std::string peer_sees(const Fd& fd) {
   pollfd ready{fd.get(), POLLIN, 0};
   char byte = 0;
@@ -260,9 +267,8 @@ TEST_P(KernelRemoval, TheNextAgentFinishesIt) {
 }
 
 TEST_P(KernelRemoval, ADialUnderWayIsEndedToo) {
-  const Fd full = server_socket(AF_INET);
-  ASSERT_EQ(bind_to(full, at(kOne), AF_INET), 0);
-  ASSERT_EQ(::listen(full.get(), 0), 0);
+  const Fd full = listener_with(0, 0);
+  ASSERT_TRUE(full);
   serve({kOne});
   Child client(host, [](Channel& channel) {
     const Fd first = tcp_socket(AF_INET), second = tcp_socket(AF_INET);
@@ -283,9 +289,8 @@ TEST_P(KernelRemoval, ADialUnderWayIsEndedToo) {
 
 TEST_P(KernelRemoval, OfMptcp) {
   for (const bool both : {false, true}) {
-    const Fd one = server_socket(AF_INET, both ? IPPROTO_MPTCP : 0);
-    ASSERT_EQ(bind_to(one, at(kOne), AF_INET), 0);
-    ASSERT_EQ(::listen(one.get(), 16), 0);
+    const Fd one = listener_with(both ? IPPROTO_MPTCP : 0, 16);
+    ASSERT_TRUE(one);
     serve({kOne});
     Client client(host);
     ASSERT_EQ(client.ask(std::string("mptcp ") + kLeft), "ok");

@@ -380,10 +380,10 @@ void Explanation::limits(const Service& service) {
   if (!kernel_.active) return;
   const auto active = kernel_.active(service.id);
   const auto most = service.settings.max_connections;
-  const std::string each = service.settings.max_endpoint_connections == 0
-                               ? ""
-                               : fmt::format(", {} to one endpoint (max_endpoint_connections)",
-                                             service.settings.max_endpoint_connections);
+  const std::string each =
+      service.settings.max_endpoint_connections == 0
+          ? ""
+          : fmt::format(", {} to one endpoint (max_endpoint_connections)", service.settings.max_endpoint_connections);
   const bool reached = active >= static_cast<std::int64_t>(most);
   out_["limits"] = json::object{{"connections", active}, {"max_connections", most}, {"reached", reached}};
   step("limits", !reached,

@@ -55,6 +55,23 @@ std::uint32_t next_generation(std::uint32_t generation) {
   return generation + 1 == 0 ? 1 : generation + 1;
 }
 
+using Ids = std::unordered_set<std::uint32_t>;
+
+void add_endpoints(const std::vector<RowList>& lists, Ids& into) {
+  for (const RowList& list : lists) {
+    for (const cw_endpoint& each : list.rows) into.insert(each.endpoint_id);
+  }
+}
+
+/// Those that keep their connections: all that may get some, and those of weight 0 beside them.
+void add_takers(const Service& service, Ids& into) {
+  const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                       [](const Endpoint& each) { return each.health == Health::healthy; });
+  for (const Endpoint& each : service.endpoints) {
+    if (each.health == (any_healthy ? Health::healthy : Health::unhealthy)) into.insert(each.id.value);
+  }
+}
+
 /// Of an endpoint that left while no agent ran, and whose service is gone too.
 constexpr std::chrono::milliseconds kDefaultDrain = ServiceSettings().drain_timeout;
 
@@ -112,7 +129,6 @@ Result<void> Sync::adopt_rows() {
     if (service != services_.end() && key.generation == service->second.entry.generation &&
         key.list < service->second.lists.size() && key.slot < service->second.lists[key.list].rows.size()) {
       service->second.lists[key.list].rows[key.slot] = value;
-      service->second.serving.push_back(value.endpoint_id);
     } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {
       error += Result<void>(gone.error());
     }
@@ -188,20 +204,19 @@ Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   const cw_service entry = service_entry(*service, rows, generation);
   Result<void> done = put_lists(id, generation, rows.lists);
   if (done) done = maps_.service_states.put_new(id, {});
-  gone_services_.erase(id);
+  if (done) gone_services_.erase(id);
   if (done) done = maps_.services.put(id, entry);
   if (!done) {
     (void)erase_lists(id, generation, rows.lists);  // the old set stays in force
     return done;
   }
   FirstError error;
-  error += follow_serving(kept == services_.end() ? std::vector<std::uint32_t>{} : kept->second.serving, rows.serving,
-                          service->settings.drain_timeout);
+  error += follow(kept == services_.end() ? nullptr : &kept->second, service.get(), service->settings.drain_timeout);
   if (kept != services_.end()) {
     error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
     if (kept->second.source) error += remove_states(*kept->second.source, service.get());
   }
-  services_[id] = {entry, std::move(rows.lists), std::move(rows.serving), service};
+  services_[id] = {entry, std::move(rows.lists), service};
   return error.result();
 }
 
@@ -212,9 +227,8 @@ Result<void> Sync::put_entry(Rows& kept, const std::shared_ptr<const Service>& s
     kept.entry = entry;
   }
   FirstError error;
-  error += follow_serving(kept.serving, rows.serving, service->settings.drain_timeout);
+  error += follow(&kept, service.get(), service->settings.drain_timeout);
   if (kept.source) error += remove_states(*kept.source, service.get());
-  kept.serving = rows.serving;
   kept.source = service;
   return error.result();
 }
@@ -249,13 +263,17 @@ std::int64_t Sync::active_on(std::uint32_t endpoint) const {
   return state && *state ? (*state)->active : 0;
 }
 
-Result<void> Sync::follow_serving(const std::vector<std::uint32_t>& before, const std::vector<std::uint32_t>& now,
-                                  std::chrono::milliseconds drain) {
+Result<void> Sync::follow(const Rows* before, const Service* now, std::chrono::milliseconds drain) {
   FirstError error;
-  for (const std::uint32_t id : now) error += leaving_.stay(id);
-  const std::unordered_set<std::uint32_t> serving(now.begin(), now.end());
+  Ids served, serving;
+  if (before != nullptr) {
+    add_endpoints(before->lists, served);
+    if (before->source) add_takers(*before->source, served);
+  }
+  if (now != nullptr) add_takers(*now, serving);
+  for (const std::uint32_t id : serving) error += leaving_.stay(id);
   const MonotonicTime time = monotonic_now();
-  for (const std::uint32_t id : before) {
+  for (const std::uint32_t id : served) {
     if (!serving.contains(id)) error += leaving_.leave(id, time, drain);
   }
   return error.result();
@@ -302,9 +320,9 @@ Result<void> Sync::remove_unknown_states() {
   if (!std::exchange(unknown_states_, false)) return {};
   FirstError error;
   const MonotonicTime time = monotonic_now();
-  std::unordered_set<std::uint32_t> serving;
+  Ids serving;
   for (const auto& [service, rows] : services_) {
-    serving.insert(rows.serving.begin(), rows.serving.end());
+    if (rows.source) add_takers(*rows.source, serving);
   }
   for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
     if (serving.contains(id) || leaving_.has(id)) continue;
@@ -331,7 +349,7 @@ Result<void> Sync::remove_services(const Snapshot& snapshot) {
       continue;
     }
     error += erase_lists(it->first, it->second.entry.generation, it->second.lists);
-    error += follow_serving(it->second.serving, {}, drain_of(it->second.source));
+    error += follow(&it->second, nullptr, drain_of(it->second.source));
     gone_services_.insert(it->first);
     if (it->second.source) error += remove_states(*it->second.source, nullptr);
     error += remove_counters(it->first);
