@@ -124,7 +124,8 @@ constexpr std::array kTable{
     ROW(idle_timeout, duration, 1, kYear, true,
         "How long any other connection may be silent. idleTimeoutSeconds of Service Connect sets it too."),
     ROW(drain_timeout, duration, 0, kHour, false,
-        "How long connections to an endpoint that leaves may go on. A task that is stopped gets SIGTERM at the latest "
+        "How long connections to an endpoint that leaves, or becomes unhealthy, may go on, on both paths. A task that "
+        "is stopped gets SIGTERM at the latest "
         "then."),
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,

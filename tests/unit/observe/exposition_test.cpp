@@ -210,6 +210,36 @@ TEST(MetricsTable, ThePageIsWhatTheTableMakes) {
   EXPECT_TRUE(page.str() == made) << "docs/metrics.md is out of date; the text expected is in ./metrics.md.expected";
 }
 
+TEST(Totals, TheKernelPathsLimitsAndEnds) {
+  TotalsMap kernel;
+  Totals& host = kernel[{ServiceId{1}, kHostClient}];
+  host.overflows[static_cast<std::size_t>(Overflow::connections)] = 4;
+  host.drained = 2;
+  host.retransmits = 9;
+  host.rtt_buckets[0] = 3;
+  host.rtt_sum_us = 60;
+  host.lifetime_buckets[8] = 1;
+  auto snapshot = std::make_shared<Snapshot>(*snapshot_of(1));
+  auto service = std::make_shared<Service>(*snapshot->services.at(ServiceId{1}));
+  service->settings.max_connections = 7;
+  snapshot->services[ServiceId{1}] = service;
+  Exposition out;
+  expose_totals(out, {{}, kernel}, *snapshot, {});
+  expose_kernel_usage(out, *snapshot, [](ServiceId) { return 7; });
+  const auto text = out.text();
+  const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",";
+  const std::string by = of + "client=\"host\",path=\"kernel\"";
+  for (const auto& line :
+       {"causeway_overflows_total" + by + ",reason=\"connections\"} 4\n",
+        "causeway_connections_ended_total" + by + ",reason=\"drain\"} 2\n", "causeway_retransmits_total" + by + "} 9\n",
+        "causeway_connection_rtt_seconds_bucket" + by + ",le=\"5e-05\"} 3\n",
+        "causeway_connection_duration_seconds_count" + by + "} 1\n",
+        "causeway_upstream_connections_active" + of + "path=\"kernel\"} 7\n",
+        "causeway_limit_reached" + of + "path=\"kernel\",limit=\"max_connections\"} 1\n"}) {
+    EXPECT_EQ(count(text, line), 1u) << line << "in\n" << text;
+  }
+}
+
 TEST(MetricsTable, PromtoolHasNothingToSay) {
   auto slab = Slab::create(1).value();
   auto& slot = slab.slot(0, ServiceId{1}, kHostClient);
@@ -219,8 +249,11 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   for (auto& overflow : slot.overflows) bump(overflow);
   slot.request_duration.observe(10);
   Exposition out;
-  expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
+  TotalsMap kernel;
+  kernel[{ServiceId{1}, kHostClient}].overflows[0] = 1;
+  expose_totals(out, {add_up(slab), kernel}, *snapshot_of(1), {});
   expose_endpoints(out, *snapshot_of(1));
+  expose_kernel_usage(out, *snapshot_of(1), [](ServiceId) { return 1; });
   expose_access_log(out, slab);
   out.add(Metric::dns_queries_total, {{"result", "answered"}}, 1);
   out.add(Metric::snapshot_revision, {{"sink", "proxy"}}, 1);
