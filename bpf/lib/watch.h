@@ -16,7 +16,6 @@
 #define TCP_STATE_LISTEN 10
 #define TCP_STATE_CLOSING 11
 
-#define SOCK_DEAD_BIT 1ul
 #define SOCK_DONE_BIT 2ul
 #define NS_PER_US 1000
 #define SRTT_SHIFT 3 /* the kernel keeps it in eighths */
@@ -33,7 +32,9 @@ static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_s
   connection->phase = CW_CONNECTING;
   take_sent(connection);
   /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
-  if (is_mptcp(sk)) bpf_sk_storage_get(&connections, sk, connection, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!is_mptcp(sk)) return;
+  struct cw_connection* copy = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (copy) *copy = *connection;
 }
 
 static __always_inline void watch_established(struct cw_connection* connection) {

@@ -156,8 +156,9 @@ struct Plane::State {
 
 Result<void> Plane::State::forget_ejection(std::uint32_t endpoint) {
   LIBBPF_OPTS(bpf_test_run_opts, run);
-  run.ctx_in = &endpoint;
-  run.ctx_size_in = sizeof endpoint;
+  const std::uint64_t argument = endpoint;
+  run.ctx_in = &argument;
+  run.ctx_size_in = sizeof argument;
   if (const int status = bpf_prog_test_run_opts(object.forget_ejection.get(), &run); status < 0)
     return errno_error(-status, "run BPF program", "forget_ejection");
   return {};

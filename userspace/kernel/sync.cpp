@@ -287,14 +287,14 @@ Result<void> Sync::follow(const Rows* before, const Service* now, std::chrono::m
 
 std::vector<std::uint32_t> Sync::to_end(MonotonicTime now) const {
   std::vector<std::uint32_t> ids = leaving_.due(now);
-  std::erase_if(ids, [this](std::uint32_t id) { return active_on(id) == 0; });
+  std::erase_if(ids, [this](std::uint32_t id) { return active_on(id) <= 0; });
   return ids;
 }
 
 Result<void> Sync::clear_up(MonotonicTime now) {
   FirstError error;
   for (const std::uint32_t id : leaving_.due(now)) {
-    if (leaving_.looked_at(id, now, active_on(id) == 0) && !known_.contains(id)) error += erase_state(id);
+    if (leaving_.looked_at(id, now, active_on(id) <= 0) && !known_.contains(id)) error += erase_state(id);
   }
   error += erase_service_states();
   return error.result();
@@ -302,8 +302,8 @@ Result<void> Sync::clear_up(MonotonicTime now) {
 
 Result<void> Sync::erase_idle_states() {
   FirstError error;
-  for (const std::uint32_t id : leaving_.all()) {
-    if (known_.contains(id) || active_on(id) != 0) continue;
+  for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
+    if (known_.contains(id) || active_on(id) > 0) continue;  // those of a service that found no room, too
     error += leaving_.stay(id);
     error += erase_state(id);
   }
@@ -315,7 +315,7 @@ Result<void> Sync::erase_service_states() {
   FirstError error;
   std::erase_if(gone_services_, [&](std::uint32_t id) {
     const auto state = maps_.service_states.get(id);
-    if (state && *state && (*state)->active != 0) return false;
+    if (state && *state && (*state)->active > 0) return false;
     if (const Result<bool> erased = maps_.service_states.erase(id); !erased) error += Result<void>(erased.error());
     return true;
   });
@@ -332,7 +332,7 @@ Result<void> Sync::remove_unknown_states() {
   }
   for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
     if (serving.contains(id) || leaving_.has(id)) continue;
-    if (active_on(id) != 0) {
+    if (active_on(id) > 0) {
       error += leaving_.leave(id, time, kDefaultDrain);
     } else if (!known_.contains(id)) {
       error += erase_state(id);
