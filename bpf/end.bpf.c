@@ -24,6 +24,8 @@ SEC("iter/tcp")
 int end_connections(struct bpf_iter__tcp* ctx) {
   struct sock_common* sk = ctx->sk_common;
   if (!sk || sk->skc_state == TCP_STATE_TIME_WAIT) return 0; /* the latter is no whole socket: it has no storage */
+  if (sk->skc_flags & SOCK_DEAD_BIT)
+    return 0; /* its process has closed it: it ends by itself, unless it is disturbed */
   const struct cw_connection* connection = bpf_sk_storage_get(&connections, sk, 0, 0);
   if (!connection || connection->phase < CW_CONNECTING) return 0;
   const __u32 endpoint_id = connection->endpoint_id;
@@ -36,9 +38,9 @@ int end_connections(struct bpf_iter__tcp* ctx) {
 
 /* Run by the agent: an endpoint that is gone, and may come back under its id, was never left out. `active` beside it
  * goes on: user space cannot write the one without the other. */
-SEC("syscall")
-int forget_ejection(const __u32* endpoint_id) {
-  const __u32 id = *endpoint_id;
+SEC("raw_tp") /* attached nowhere, for BPF_PROG_TEST_RUN: a program that may sleep could not use the map before 6.1 */
+int forget_ejection(const __u64* endpoint_id) {
+  const __u32 id = (__u32)*endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &id);
   if (!state) return 0;
   __builtin_memset(state->runs, 0, sizeof state->runs);

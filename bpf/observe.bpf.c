@@ -1,16 +1,22 @@
 /* The hooks that watch sockets and packets: sockops and cgroup_skb. They change nothing. */
 #include "lib/dns_peers.h"
+#include "lib/events.h"
 #include "lib/handover.h"
-#include "lib/listen_events.h"
 #include "lib/watch.h"
 
 char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline void tell_listening(struct bpf_sock_ops* ctx, __u32 listening) {
+  struct cw_socket_address address = {};
+  local_address(ctx, &address);
+  publish_listen(&address, listening);
+}
 
 static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
   struct bpf_sock* sk = ctx->sk;
   if (!sk || !servers_get(sk, 0)) return;
   bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-  publish_listen(ctx, 1);
+  tell_listening(ctx, 1);
 }
 
 static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
@@ -27,7 +33,7 @@ static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
 static __always_inline void on_state(struct bpf_sock_ops* ctx) {
   const __u32 before = ctx->args[0], now = ctx->args[1];
   if (now != TCP_STATE_CLOSE && now != TCP_STATE_ESTABLISHED) return;
-  if (before == TCP_STATE_LISTEN) return publish_listen(ctx, 0);
+  if (before == TCP_STATE_LISTEN) return tell_listening(ctx, 0);
   struct bpf_sock* sk = ctx->sk;
   struct cw_connection* connection = sk ? connections_get(sk, 0) : NULL;
   if (!connection) return;

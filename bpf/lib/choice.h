@@ -8,7 +8,7 @@
 
 #define PICK_ATTEMPTS 3
 #define ROOM_CHUNK 64
-#define ROOM_CHUNKS 64 /* more endpoints than both make are not looked at one by one */
+#define ROOM_CHUNKS 64   /* more endpoints than both make are not looked at one by one */
 #define MAX_LOOKED_AT 16 /* all of a small service, of a large one enough, unless so many are out side by side */
 
 /* Who dials what. */
@@ -20,15 +20,6 @@ struct dialler {
   __u32 pad;
 };
 
-struct choice {
-  struct cw_endpoint endpoint;
-  __u32 on_trial;
-  __u32 ejects;   /* whether the service leaves endpoints out */
-  __u32 most;     /* connections that an endpoint may have; 0: any number */
-  __u32 is_taken; /* the endpoint takes the connection */
-  __u32 holds;    /* HOLDS_… */
-};
-
 static __always_inline __u64 random_point(void) {
   return (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
 }
@@ -38,41 +29,40 @@ static __always_inline __s64 active_on(const struct cw_endpoint* endpoint) {
   return state ? state->active : 0;
 }
 
-static __always_inline const struct cw_endpoint* least_active(const struct cw_endpoint_key* of, __u32 count) {
+#define NO_SLOT 0xffffffffu
+
+static __always_inline __u32 least_active(const struct cw_endpoint_key* of, __u32 count) {
   const struct cw_pair pair = cw_balance_two(bpf_get_prandom_u32(), bpf_get_prandom_u32(), count);
   const struct cw_endpoint* first = endpoint_at(of, pair.first);
   const struct cw_endpoint* second = endpoint_at(of, pair.second);
-  if (!first || !second) return first;
-  return cw_balance_takes_first(active_on(first), first->weight, active_on(second), second->weight) ? first : second;
+  if (!first || !second) return NO_SLOT;
+  return cw_balance_takes_first(active_on(first), first->weight, active_on(second), second->weight) ? pair.first
+                                                                                                    : pair.second;
 }
 
-static __always_inline const struct cw_endpoint* weighted(const struct cw_endpoint_key* of, __u64 point, __u32 count) {
+static __always_inline __u32 weighted(const struct cw_endpoint_key* of, __u64 point, __u32 count) {
   const struct cw_place place = cw_balance_place(point, count);
   const struct cw_endpoint* endpoint = endpoint_at(of, place.slot);
-  if (!endpoint) return NULL;
-  const __u32 slot = cw_balance_weighted(place, endpoint->keep, endpoint->other);
-  return slot == place.slot ? endpoint : endpoint_at(of, slot);
+  return endpoint ? cw_balance_weighted(place, endpoint->keep, endpoint->other) : NO_SLOT;
 }
 
-static __always_inline const struct cw_endpoint* looked_up(const struct cw_endpoint_key* of, __u64 client,
-                                                           __u32 attempt, __u32 size) {
+static __always_inline __u32 looked_up(const struct cw_endpoint_key* of, __u64 client, __u32 attempt, __u32 size) {
   const __u32 entry = cw_balance_lookup(client, attempt, size);
   const struct cw_lookup_key key = {of->service_id, of->generation, of->list, entry / CW_LOOKUP_PIECE};
   const struct cw_lookup* piece = bpf_map_lookup_elem(&lookups, &key);
-  return piece ? endpoint_at(of, piece->slot[entry % CW_LOOKUP_PIECE]) : NULL;
+  return piece ? piece->slot[entry % CW_LOOKUP_PIECE] : NO_SLOT;
 }
 
-static __always_inline const struct cw_endpoint* in_turn(const struct cw_endpoint_key* of,
-                                                         struct cw_service_state* state, __u32 count, int by_weight) {
-  if (of->list >= CW_SETS) return NULL;
+static __always_inline __u32 in_turn(const struct cw_endpoint_key* of, struct cw_service_state* state, __u32 count,
+                                     int by_weight) {
+  if (of->list >= CW_SETS) return NO_SLOT;
   const __u64 turn = __sync_fetch_and_add(&state->turns[of->list], 1);
-  if (by_weight) return weighted(of, cw_balance_point(turn), count);
-  return endpoint_at(of, cw_balance_round_robin(turn, count));
+  return by_weight ? weighted(of, cw_balance_point(turn), count) : cw_balance_round_robin(turn, count);
 }
 
-static __always_inline const struct cw_endpoint* choose(const struct cw_service* service, const struct cw_set* set,
-                                                        const struct cw_endpoint_key* of,
-                                                        const struct dialler* dialler) {
+/* A slot; NO_SLOT where the generation was flipped meanwhile. */
+static __always_inline __u32 choose(const struct cw_service* service, const struct cw_set* set,
+                                    const struct cw_endpoint_key* of, const struct dialler* dialler) {
   if (service->balance == CW_BALANCE_MAGLEV && set->lookup_size)
     return looked_up(of, dialler->client, 0, set->lookup_size);
   if (service->balance == CW_BALANCE_LEAST_ACTIVE) return least_active(of, set->count);
@@ -81,8 +71,18 @@ static __always_inline const struct cw_endpoint* choose(const struct cw_service*
     if (state) return in_turn(of, state, set->count, service->weighted);
   }
   if (service->weighted) return weighted(of, random_point(), set->count);
-  return endpoint_at(of, cw_balance_random(bpf_get_prandom_u32(), set->count));
+  return cw_balance_random(bpf_get_prandom_u32(), set->count);
 }
+
+struct choice {
+  struct cw_endpoint endpoint;
+  __u32 on_trial;
+  __u32 ejects;   /* whether the service leaves endpoints out */
+  __u32 most;     /* connections that an endpoint may have; 0: any number */
+  __u32 is_taken; /* the endpoint takes the connection */
+  __u32 holds;    /* HOLDS_… */
+  __u32 met_full; /* one that was looked at is not left out, and has no room */
+};
 
 static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
   if (!take_place(&state->active, to->most)) return 0;
@@ -104,25 +104,42 @@ static __always_inline int take_for_trial(struct cw_endpoint_state* state, struc
   return 0;
 }
 
+/* From here on functions of their own: the verifier walks through each once, not once for each way that leads here. */
+
 /* Whether the endpoint takes the connection: it has room, and is not left out, or this one is to try it. */
-static __always_inline int takes_connection(const struct cw_endpoint* endpoint, struct choice* to) {
-  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
+__noinline int takes_connection(struct choice* to) {
+  if (!to) return 0;
+  const __u32 endpoint_id = to->endpoint.endpoint_id;
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (!state) return to->is_taken = 1;
-  return to->ejects && state->out ? take_for_trial(state, to) : take_endpoint_place(state, to);
+  if (to->ejects && state->out) return take_for_trial(state, to);
+  to->met_full |= !take_endpoint_place(state, to);
+  return (int)to->is_taken;
 }
 
-/* Another one that takes it, looked for from a random slot on, so that no neighbour gets all of them. Functions of
- * their own, as the next: the verifier walks through each once, not once for each way that leads here or on. */
+/* Copies the row in that slot. A map's memory is used again as soon as an entry is removed, within RCU's grace period:
+ * what was copied is the row asked for only if its generation, whose rows go after it, still counts. */
+__noinline int copy_row(const struct cw_endpoint_key* of, __u32 slot, struct choice* to) {
+  if (!of || !to) return 0;
+  const struct cw_endpoint* row = endpoint_at(of, slot);
+  if (!row) return 0;
+  to->endpoint = *row;
+  const __u32 service_id = of->service_id;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
+  return service && service->generation == of->generation;
+}
+
+/* Another one that takes it, drawn at random, or of a small service the next one. */
 __noinline int pick_another(const struct cw_endpoint_key* of, __u32 count, struct choice* to) {
   if (!of || !to || count == 0) return 0;
   __u32 slot = cw_balance_random(bpf_get_prandom_u32(), count);
   for (int i = 0; i < MAX_LOOKED_AT; i++) {
-    const struct cw_endpoint* endpoint = endpoint_at(of, slot);
-    if (endpoint && takes_connection(endpoint, to)) {
-      to->endpoint = *endpoint;
-      return 1;
+    if (copy_row(of, slot, to) && takes_connection(to)) return 1;
+    if (count > MAX_LOOKED_AT) {
+      slot = cw_balance_random(bpf_get_prandom_u32(), count);
+    } else if (++slot >= count) {
+      slot = 0;
     }
-    if (++slot >= count) slot = 0;
   }
   return 0;
 }
@@ -131,19 +148,15 @@ __noinline int pick_another(const struct cw_endpoint_key* of, __u32 count, struc
 __noinline int look_up_another(const struct cw_endpoint_key* of, __u32 size, __u64 client, struct choice* to) {
   if (!of || !to || size == 0) return 0;
   for (__u32 attempt = 1; attempt <= MAX_LOOKED_AT; attempt++) {
-    const struct cw_endpoint* endpoint = looked_up(of, client, attempt, size);
-    if (endpoint && takes_connection(endpoint, to)) {
-      to->endpoint = *endpoint;
-      return 1;
-    }
+    if (copy_row(of, looked_up(of, client, attempt, size), to) && takes_connection(to)) return 1;
   }
   return 0;
 }
 
 enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
 
-/* NONE: the set has no endpoint. FOUND_UNFIT: none that was looked at takes the connection; it is one of those. CHANGED: the
- * generation was flipped and its rows removed meanwhile. */
+/* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those.
+ * CHANGED: the generation was flipped meanwhile. */
 __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
   if (!dialler || !to || index >= CW_SETS) return NONE;
   const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
@@ -151,18 +164,16 @@ __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choi
   const struct cw_set set = service->sets[index];
   if (set.count == 0) return NONE;
   const struct cw_endpoint_key of = {dialler->service_id, service->generation, set.list, 0};
-  const struct cw_endpoint* endpoint = choose(service, &set, &of, dialler);
-  if (!endpoint) return CHANGED;
-  to->endpoint = *endpoint;
   to->ejects = service->ejection_failures != 0;
   to->most = service->max_endpoint_connections;
-  if (takes_connection(endpoint, to)) return FOUND;
+  if (!copy_row(&of, choose(service, &set, &of, dialler), to)) return CHANGED;
+  if (takes_connection(to)) return FOUND;
   if (set.lookup_size && look_up_another(&of, set.lookup_size, dialler->client, to)) return FOUND;
   return pick_another(&of, set.count, to) ? FOUND : FOUND_UNFIT;
 }
 
-/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take
- * the connection (`to->is_taken`) where none was found that does. */
+/* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take the
+ * connection (`to->is_taken`) where none was found that does. */
 __noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
   if (!dialler || !to) return 0;
   for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
@@ -173,36 +184,44 @@ __noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
   return 0;
 }
 
-static __always_inline int has_room_for(const struct cw_endpoint* endpoint, struct choice* to) {
-  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint->endpoint_id);
-  return state && take_endpoint_place(state, to);
+/* One that is left out only if `also_out`. */
+__noinline int takes_room(struct choice* to, int also_out) {
+  if (!to) return 0;
+  const __u32 endpoint_id = to->endpoint.endpoint_id;
+  struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
+  return state && (also_out || !to->ejects || !state->out) && take_endpoint_place(state, to);
 }
 
-__noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, struct choice* to) {
+__noinline int pick_room_in_chunk(const struct cw_endpoint_key* of, __u32 end, int also_out, struct choice* to) {
   if (!of || !to) return 0;
   for (__u32 i = 0; i < ROOM_CHUNK; i++) {
-    if (of->slot + i >= end) break;
-    const struct cw_endpoint* endpoint = endpoint_at(of, of->slot + i);
-    if (!endpoint || !has_room_for(endpoint, to)) continue;
-    to->endpoint = *endpoint;
-    return 1;
+    const __u32 slot = of->slot + i;
+    if (slot >= end) break;
+    if (copy_row(of, slot, to) && takes_room(to, also_out)) return 1;
   }
   return 0;
 }
 
-/* Of those that pick_endpoint() passed over, one that has room: rather one that is left out than none. */
-__noinline int pick_room(const struct dialler* dialler, struct choice* to) {
-  if (!dialler || !to) return 0;
-  if (has_room_for(&to->endpoint, to)) return 1;
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
+__noinline int pick_room_of(__u32 service_id, __u32 index, int also_out, struct choice* to) {
+  if (!to || index >= CW_SETS) return 0;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
   if (!service) return 0;
-  const __u32 generation = service->generation, reach = dialler->reach;
-  if (reach >= CW_REACHES) return 0;
-  const struct cw_set set = service->sets[reach];
+  const __u32 count = service->sets[index].count;
+  struct cw_endpoint_key of = {service_id, service->generation, service->sets[index].list, 0};
   for (__u32 chunk = 0; chunk < ROOM_CHUNKS; chunk++) {
-    if (chunk * ROOM_CHUNK >= set.count) break;
-    const struct cw_endpoint_key of = {dialler->service_id, generation, set.list, chunk * ROOM_CHUNK};
-    if (pick_room_in_chunk(&of, set.count, to)) return 1;
+    of.slot = chunk * ROOM_CHUNK;
+    if (of.slot >= count) break;
+    if (pick_room_in_chunk(&of, count, also_out, to)) return 1;
   }
   return 0;
+}
+
+/* Of those that pick_endpoint() passed over, one that has room. Where some are full, one that is not left out; else the
+ * one that it ended with, which is as good as any; else whichever has room. */
+__noinline int pick_room(__u32 service_id, __u32 index, struct choice* to) {
+  if (!to) return 0;
+  const struct cw_endpoint last = to->endpoint;
+  if (to->met_full && pick_room_of(service_id, index, 0, to)) return 1;
+  to->endpoint = last;
+  return takes_room(to, 1) || pick_room_of(service_id, index, 1, to);
 }

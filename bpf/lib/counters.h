@@ -42,13 +42,28 @@ static __always_inline void count_failure(struct cw_counters* counters, __u32 re
   if (reason < CW_FAILED_REASONS) count(&counters->failed[reason], 1);
 }
 
+/* The bucket of a value: how many of the bounds it is beyond. Without a branch, of which the verifier would walk both
+ * ways for each bound. */
+#define COUNT_IN_BUCKETS(buckets, sum, bounds_of, count_of, value)                                             \
+  do {                                                                                                         \
+    const __u64 bounds[] = bounds_of;                                                                          \
+    const __u64 counted = (value);                                                                             \
+    __u32 bucket = 0;                                                                                          \
+    _Pragma("unroll") for (__u32 i = 0; i < (count_of)-1; i++) bucket += (__u32)((bounds[i] - counted) >> 63); \
+    if (bucket < (count_of)) count(&(buckets)[bucket], 1);                                                     \
+    count(sum, counted);                                                                                       \
+  } while (0)
+
 static __always_inline void count_connect_time(struct cw_counters* counters, __u64 microseconds) {
-  const __u32 bounds[] = CW_DURATION_BOUNDS_US;
-  __u32 bucket = 0;
-#pragma unroll
-  for (; bucket < CW_DURATION_BUCKETS - 1; bucket++) {
-    if (microseconds <= bounds[bucket]) break;
-  }
-  if (bucket < CW_DURATION_BUCKETS) count(&counters->connect_buckets[bucket], 1);
-  count(&counters->connect_sum_us, microseconds);
+  COUNT_IN_BUCKETS(counters->connect_buckets, &counters->connect_sum_us, CW_DURATION_BOUNDS_US, CW_DURATION_BUCKETS,
+                   microseconds);
+}
+
+static __always_inline void count_rtt(struct cw_counters* counters, __u64 microseconds) {
+  COUNT_IN_BUCKETS(counters->rtt_buckets, &counters->rtt_sum_us, CW_RTT_BOUNDS_US, CW_RTT_BUCKETS, microseconds);
+}
+
+static __always_inline void count_lifetime(struct cw_counters* counters, __u64 microseconds) {
+  COUNT_IN_BUCKETS(counters->lifetime_buckets, &counters->lifetime_sum_us, CW_LIFETIME_BOUNDS_US, CW_LIFETIME_BUCKETS,
+                   microseconds);
 }

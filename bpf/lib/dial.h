@@ -35,7 +35,7 @@ static __always_inline void fill_origin(struct cw_origin* o, struct bpf_sock_add
 }
 
 static __always_inline struct cw_connection* remember(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst,
-                                                   __u32 service_id, const struct client* client, int to_agent) {
+                                                      __u32 service_id, const struct client* client, int to_agent) {
   struct cw_connection* connection = connections_get(ctx->sk, BPF_SK_STORAGE_GET_F_CREATE);
   if (!connection) return NULL;
   fill_origin(&connection->origin, ctx, dst, service_id, client);
@@ -106,8 +106,8 @@ static __always_inline int choose_endpoint(const struct dialler* dialler, struct
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return 0;
   }
-  if (!to->is_taken && !pick_room(dialler, to)) return over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
-  return 1;
+  return to->is_taken || pick_room(dialler->service_id, dialler->reach, to) ||
+         over_limit(counters, CW_OVERFLOW_ENDPOINT_CONNECTIONS);
 }
 
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
@@ -118,8 +118,7 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
   const struct dialler dialler = dialler_of(ctx, version, service_id, client);
   struct choice to = {};
   struct cw_connection* connection = NULL;
-  if (choose_endpoint(&dialler, counters, &to))
-    connection = remember(ctx, dst, service_id, client, 0);
+  if (choose_endpoint(&dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
   if (!connection) {
     give_back_unsent(to.holds, service_id, to.endpoint.endpoint_id);
     return refuse();

@@ -37,7 +37,8 @@ static __always_inline __u32 local_out(__u32 service_id, const struct cw_service
                                        struct cw_service_state* state) {
   const __u32 generation = service->generation;
   if (state->local_out_of != generation) {
-    state->local_out_of = generation; /* before it is counted: what happens meanwhile has it counted again */
+    /* Before it is counted, with a barrier: what happens meanwhile has it counted again. */
+    __sync_lock_test_and_set(&state->local_out_of, generation);
     const struct cw_set* local = &service->sets[CW_LOCAL + CW_REACHES_BOTH];
     state->local_out = count_out(service_id, generation, local->list, local->count);
   }

@@ -24,6 +24,7 @@
 #define ECONNREFUSED 111
 #define EHOSTUNREACH 113
 #define TCP_STATE_TIME_WAIT 6
+#define SOCK_DEAD_BIT 1ul
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -6,6 +6,7 @@
 #include "counters.h"
 #include "ejected.h"
 #include "ejection.h"
+#include "events.h"
 #include "services.h"
 #include "storage.h"
 
@@ -60,7 +61,9 @@ static __always_inline void report_failure(const struct cw_connection* connectio
   } else if (cw_run_failed(&state->runs[run == CW_RUN_RESET], service, now)) {
     ejected = eject(service_id, service, state, run, now);
   }
-  if (ejected) count(&counters->ejections, 1);
+  if (!ejected) return;
+  count(&counters->ejections, 1);
+  publish_ejection(service_id, endpoint_id, state);
 }
 
 /* It is back with its first connection. One that was left out for resets, which come later, has none to spare. */
@@ -82,6 +85,7 @@ static __always_inline void report_connected(const struct cw_connection* connect
   struct cw_service_state* of_service = bpf_map_lookup_elem(&service_states, &service_id);
   if (of_service) of_service->local_out_of = 0;
   count(&counters->ejection_returns, 1);
+  publish_ejection(service_id, endpoint_id, state);
 }
 
 static __always_inline void report_answered(const struct cw_connection* connection) {

@@ -40,7 +40,7 @@ static __always_inline int is_mptcp(struct bpf_sock* sk) {
 }
 
 /* The socket that the application holds: connect, bind and sockops meet an MPTCP socket's subflow, getpeername and
- * getsockopt the MPTCP socket itself. */
+ * getsockopt the MPTCP socket itself. A subflow, which a socket keeps for its next dial, may have a copy. */
 #define DEFINE_STORAGE(map, type)                                            \
   static __always_inline type* map##_get(struct bpf_sock* sk, __u64 flags) { \
     if (config.has_mptcp) {                                                  \
@@ -52,10 +52,7 @@ static __always_inline int is_mptcp(struct bpf_sock* sk) {
   static __always_inline void map##_delete(struct bpf_sock* sk) {            \
     if (config.has_mptcp) {                                                  \
       void* msk = bpf_skc_to_mptcp_sock(sk);                                 \
-      if (msk) {                                                             \
-        bpf_sk_storage_delete(&map, msk);                                    \
-        return;                                                              \
-      }                                                                      \
+      if (msk) bpf_sk_storage_delete(&map, msk);                             \
     }                                                                        \
     bpf_sk_storage_delete(&map, sk);                                         \
   }

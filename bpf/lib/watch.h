@@ -16,9 +16,9 @@
 #define TCP_STATE_LISTEN 10
 #define TCP_STATE_CLOSING 11
 
-#define SOCK_DEAD_BIT 1ul
 #define SOCK_DONE_BIT 2ul
 #define NS_PER_US 1000
+#define SRTT_SHIFT 3 /* the kernel keeps it in eighths */
 
 static __always_inline struct tcp_sock* ops_kernel_sock(struct bpf_sock_ops* ctx) {
   return (struct tcp_sock*)BPF_CORE_READ((struct bpf_sock_ops_kern*)(void*)ctx, sk);
@@ -32,17 +32,20 @@ static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_s
   connection->phase = CW_CONNECTING;
   take_sent(connection);
   /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
-  if (is_mptcp(sk)) bpf_sk_storage_get(&connections, sk, connection, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!is_mptcp(sk)) return;
+  struct cw_connection* copy = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (copy) *copy = *connection;
 }
 
 static __always_inline void watch_established(struct cw_connection* connection) {
   if (connection->phase != CW_CONNECTING) return;
   connection->phase = CW_OPEN;
+  connection->opened_ns = bpf_ktime_get_ns();
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
   count(&counters->opened, 1);
   report_connected(connection, counters);
-  count_connect_time(counters, (bpf_ktime_get_ns() - connection->origin.dialled_ns) / NS_PER_US);
+  count_connect_time(counters, (connection->opened_ns - connection->origin.dialled_ns) / NS_PER_US);
 }
 
 /* Of a connection that was never established; CW_FAILED_REASONS: of no failure, its client gave up. One that gave up
@@ -94,6 +97,7 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_conn
   if (!counters) return;
   struct tcp_sock* tcp = ops_kernel_sock(ctx);
   const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
+  count(&counters->retransmits, ctx->total_retrans);
   const int was_ended = error == ECONNABORTED && has_to_end(connection->endpoint_id);
   if (was_ended) count(&counters->ended, 1);
   if (phase == CW_CONNECTING) {
@@ -106,6 +110,8 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_conn
   const __u64 flags = BPF_CORE_READ((struct sock*)tcp, __sk_common.skc_flags);
   count(&counters->closed, 1);
   count_bytes(ctx, counters, tcp, flags);
+  count_lifetime(counters, (bpf_ktime_get_ns() - connection->opened_ns) / NS_PER_US);
+  if (ctx->srtt_us) count_rtt(counters, ctx->srtt_us >> SRTT_SHIFT);
   const __u32 reason = why_ended(error, flags);
   count_failure(counters, reason);
   if (is_the_endpoints(reason) && ctx->bytes_received == 0) {

@@ -9,6 +9,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -70,6 +71,54 @@ class LocalApi:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within 10 s {endpoints} endpoints: {self.status()}")
         return (time.monotonic() - start) * 1000
+
+
+def last_connections(host):
+    """How long after the call of DeregisterInstance its instance got a connection, dialled one after another without a pause."""
+    host.connected_service("leaving", dns_name="leaving")
+    host.causeway("set", "myapp.local/leaving", "path=kernel")
+    identity = next(s["Id"] for s in host.cloud_map("ListServices")["Services"] if s["Name"] == "leaving")
+    alias = next(s for s in host.causeway_json("services")["services"] if s["discovery_name"] == "leaving")["aliases"][0]
+    script = ("import socket, sys, time\n"
+              "end = time.monotonic() + 1.5\n"
+              "while time.monotonic() < end:\n"
+              f"    c = socket.create_connection(('{alias['vip4']}', {alias['port']})); c.recv(1); c.close()\n")
+    times = []
+    with host.sandbox.inside():
+        listeners = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
+    arrived = [[], []]
+
+    def serve(listener, into):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                into.append(time.monotonic())
+                connection.close()
+
+    threads = [threading.Thread(target=serve, args=each) for each in zip(listeners, arrived)]
+    for thread in threads:
+        thread.start()
+
+    def register(number):
+        host.finished(host.cloud_map("RegisterInstance", ServiceId=identity, InstanceId=f"l-{number}", Attributes={
+            "AWS_INSTANCE_IPV4": "127.0.0.1", "AWS_INSTANCE_PORT": str(listeners[number].getsockname()[1])}))
+
+    register(0)
+    for _ in range(ROUNDS // 2):
+        register(1)
+        host.wait_applied()
+        with host.sandbox.popen(["python3", "-c", script]) as dialler:
+            time.sleep(0.7)
+            called = time.monotonic()
+            host.cloud_map("DeregisterInstance", ServiceId=identity, InstanceId="l-1")
+            dialler.wait()
+        times.append(max(0.0, arrived[1][-1] - called) * 1000)
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    for thread in threads:
+        thread.join()
+    return times
 
 
 def describe_many(host):
@@ -137,6 +186,8 @@ def main():
         agent, proxy = both_pss(host)
         row("PSS after 20,000 requests over 32 connections", f"{agent:.1f} + {proxy:.1f} = {agent + proxy:.1f} MiB", "< 25 MiB")
         row("GET through the proxy to a Python server, 32 connections", f"p50 {counts['p50'] * 1000:.1f} p99 {counts['p99'] * 1000:.1f} ms", "")
+
+        row("deregister-instance to the last new connection, kernel path", spread(last_connections(host)), "< 10 ms")
 
         host.connected_service("ending", dns_name="ending")
         times = []

@@ -50,11 +50,11 @@ class Bind : public Host {
     std::map<std::string, bool> seen;
     pollfd ready{plane->events_fd(), POLLIN, 0};
     (void)::poll(&ready, 1, 2000);
-    plane->drain_events([&](const kernel::ListenEvent& event) {
+    plane->drain_events({[&](const kernel::ListenEvent& event) {
       const auto listens = kernel::is_listening(event.address);
       ASSERT_TRUE(listens) << listens.error().message();
       seen[event.address.to_string()] = *listens;
-    });
+    }});
     return seen;
   }
 
@@ -182,7 +182,7 @@ TEST_F(Bind, TellsWhenServersBeginAndStop) {
   mapped.kill(SIGTERM);
   EXPECT_EQ(events(), (std::map<std::string, bool>{{"127.254.0.2:3000", false}}));
   const Child others = server(host, "other", {{"0.0.0.0:3009", AF_INET}});
-  plane->drain_events([](const kernel::ListenEvent& event) { FAIL() << event.address.to_string(); });
+  plane->drain_events({[](const kernel::ListenEvent& event) { FAIL() << event.address.to_string(); }});
 }
 
 TEST_F(Bind, IsListeningIsExact) {

@@ -80,8 +80,8 @@ TEST_F(Dns, CapturesEveryKindOfUdpSocket) {
     const char* resolver;
     int family;
   };
-  for (const SocketCase& c : {SocketCase{"10.1.2.3:53", AF_INET}, SocketCase{"10.1.2.3:53", AF_INET6}, SocketCase{"127.0.0.53:53", AF_INET},
-                        SocketCase{"[2001:db8::1]:53", AF_INET6}}) {
+  for (const SocketCase& c : {SocketCase{"10.1.2.3:53", AF_INET}, SocketCase{"10.1.2.3:53", AF_INET6},
+                              SocketCase{"127.0.0.53:53", AF_INET}, SocketCase{"[2001:db8::1]:53", AF_INET6}}) {
     SCOPED_TRACE(fmt::format("{} family {}", c.resolver, c.family));
     const std::string host_answer = fmt::format("{} resolver={} namespace=0 client=0", c.resolver, c.resolver);
     EXPECT_EQ(asked(host, [&] { return ask_unconnected(c.resolver, c.family); }), host_answer);

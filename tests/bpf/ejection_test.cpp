@@ -70,6 +70,35 @@ TEST_F(KernelEjection, TheFifthFailureLeavesItOut) {
   EXPECT_EQ(counted().failed[CW_FAILED_REFUSED], 5u);
 }
 
+TEST_F(KernelEjection, UserSpaceHearsOfIt) {
+  const Fd good = listener_on(at("127.254.1.1:3000"));
+  serve({"127.254.1.1:3000", "127.254.1.2:3000"});
+  std::vector<kernel::EjectionEvent> heard;
+  const auto hear = [&] { plane->drain_events({{}, [&](const kernel::EjectionEvent& e) { heard.push_back(e); }}); };
+  const auto before = std::chrono::steady_clock::now();
+  failures_of(10);
+  hear();
+  ASSERT_EQ(heard.size(), 1u);
+  EXPECT_EQ(heard[0].service, ServiceId(10));
+  EXPECT_EQ(heard[0].endpoint, EndpointId(1001));
+  EXPECT_TRUE(heard[0].ejected);
+  EXPECT_FALSE(heard[0].by_resets);
+  EXPECT_EQ(heard[0].ejections, 1u);
+  EXPECT_GE(heard[0].until, before + kTimeOut);
+  EXPECT_LE(heard[0].until, std::chrono::steady_clock::now() + kTimeOut);
+  wait_out(kTimeOut + 20ms);
+  failures_of(2);
+  const Fd second = listener_on(at("127.254.1.2:3000"));
+  wait_out(2 * kTimeOut + 20ms);
+  failures_of(2);
+  hear();
+  ASSERT_EQ(heard.size(), 3u);
+  EXPECT_TRUE(heard[1].ejected);
+  EXPECT_EQ(heard[1].ejections, 2u);
+  EXPECT_FALSE(heard[2].ejected);
+  EXPECT_EQ(heard[2].endpoint, EndpointId(1001));
+}
+
 TEST_F(KernelEjection, ASuccessBeginsTheCountAnew) {
   const Fd good = listener_on(at("127.254.1.1:3000"));
   serve({"127.254.1.1:3000", "127.254.1.2:3000"});
@@ -122,6 +151,7 @@ TEST_F(KernelEjection, AtMostHalfAreLeftOut) {
 TEST_F(KernelEjection, AtMostHalfOfManyAreLeftOut) {
   settings_.ejection_time = 30s;
   const Fd good = listener_on(at("0.0.0.0:3000"));
+  ASSERT_EQ(::listen(good.get(), 1024), 0);  // all of a round
   std::vector<std::string> endpoints;
   for (int i = 1; i <= 200; ++i) endpoints.push_back(fmt::format("127.254.2.{}:{}", i, i <= 70 ? 3000 : 3001));
   serve(endpoints);

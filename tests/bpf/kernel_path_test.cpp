@@ -258,6 +258,13 @@ TEST_F(KernelPath, ASocketOfIpv6AloneTakesAnEndpointThatItReaches) {
             "ECONNREFUSED");
 }
 
+/// From a socket that is bound to the address.
+std::string dial_from(const std::string& source) {
+  const Fd socket = tcp_socket(AF_INET);
+  bind_to(socket, at(source), AF_INET);
+  return error_name(connect_to(socket, at("127.255.0.10:80"), AF_INET));
+}
+
 TEST_F(KernelPath, WeightsShareOutTheConnections) {
   const auto listeners = serve_many(3, Balance::round_robin);
   for (const Balance balance : {Balance::round_robin, Balance::random, Balance::maglev}) {
@@ -267,23 +274,61 @@ TEST_F(KernelPath, WeightsShareOutTheConnections) {
       service.endpoints[0].weight = 3;
       service.endpoints[2].weight = 0;
     });
-    dial_often(80);
+    // Each from an address of its own, which is maglev's client.
+    EXPECT_EQ(in_cgroup(host,
+                        [] {
+                          for (int i = 0; i < 80; ++i) {
+                            const std::string says = dial_from(fmt::format("127.1.2.{}:0", i + 1));
+                            if (says != "ok") return says;
+                          }
+                          return std::string("ok");
+                        }),
+              "ok");
     const auto counts = taken(listeners);
     EXPECT_EQ(counts[0] + counts[1], 80);
     EXPECT_EQ(counts[2], 0);
-    if (balance == Balance::round_robin) {
-      EXPECT_NEAR(counts[0], 60, 2);
-    } else if (balance == Balance::random) {
-      EXPECT_NEAR(counts[0], 60, 20);  // 5 standard deviations of 3.9
-    }
+    EXPECT_NEAR(counts[0], 60, balance == Balance::round_robin ? 2 : 20);  // of chance 5 standard deviations of 3.9
   }
 }
 
-/// From a socket that is bound to the address.
-std::string dial_from(const std::string& source) {
-  const Fd socket = tcp_socket(AF_INET);
-  bind_to(socket, at(source), AF_INET);
-  return error_name(connect_to(socket, at("127.255.0.10:80"), AF_INET));
+TEST_F(KernelPath, LeastActiveHeedsWeights) {
+  const auto listeners = serve_many(2, Balance::least_active);
+  serve_as({"127.254.1.1:3000", "127.254.1.2:3000"}, [](Service& service) {
+    service.settings.balance = Balance::least_active;
+    service.endpoints[0].weight = 3;
+  });
+  EXPECT_EQ(in_cgroup(host,
+                      [] {
+                        std::vector<Fd> held;
+                        for (int i = 0; i < 40; ++i) {
+                          held.push_back(tcp_socket(AF_INET));
+                          if (connect_to(held.back(), at("127.255.0.10:80"), AF_INET) != 0) return std::string("no");
+                        }
+                        return std::string("ok");
+                      }),
+            "ok");
+  const auto counts = taken(listeners);
+  EXPECT_NEAR(counts[0], 30, 1);
+  EXPECT_NEAR(counts[1], 10, 1);
+}
+
+/// A rack that died: its endpoints were registered one after another.
+TEST_F(KernelPath, ManyThatAreLeftOutSideBySideGetNoDial) {
+  constexpr int kDead = 40, kAlive = 41;
+  std::vector<std::string> addresses;
+  std::vector<Fd> listeners;
+  for (int i = 0; i < kDead + kAlive; ++i) {
+    addresses.push_back(fmt::format("127.254.3.{}:3000", i + 1));
+    if (i >= kDead) listeners.push_back(listener_on(at(addresses.back())));
+  }
+  serve_as(addresses, [](Service& service) { service.settings.ejection_failures = 1; });
+  const auto refused = [&](int dials) {
+    int count = 0;
+    for (int i = 0; i < dials; ++i) count += dial("127.255.0.10:80") == "ECONNREFUSED";
+    return count;
+  };
+  EXPECT_EQ(refused(kDead + kAlive), kDead) << "each once";
+  EXPECT_EQ(refused(400), 0) << "with 40 of 81 out, 16 drawn at random are all out once in 70,000";
 }
 
 /// Which of them got all connections; -1: more than one did.

@@ -16,10 +16,11 @@
 namespace causeway::test {
 namespace {
 
-constexpr std::array kHooks{BPF_CGROUP_INET4_CONNECT,     BPF_CGROUP_INET6_CONNECT, BPF_CGROUP_INET4_GETPEERNAME,
-                            BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UDP4_SENDMSG,  BPF_CGROUP_UDP6_SENDMSG,
-                            BPF_CGROUP_UDP4_RECVMSG,      BPF_CGROUP_UDP6_RECVMSG,  BPF_CGROUP_INET4_BIND,
-                            BPF_CGROUP_INET6_BIND,        BPF_CGROUP_INET_SOCK_RELEASE, BPF_CGROUP_SOCK_OPS,      BPF_CGROUP_INET_EGRESS};
+constexpr std::array kHooks{BPF_CGROUP_INET4_CONNECT,     BPF_CGROUP_INET6_CONNECT,     BPF_CGROUP_INET4_GETPEERNAME,
+                            BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UDP4_SENDMSG,      BPF_CGROUP_UDP6_SENDMSG,
+                            BPF_CGROUP_UDP4_RECVMSG,      BPF_CGROUP_UDP6_RECVMSG,      BPF_CGROUP_INET4_BIND,
+                            BPF_CGROUP_INET6_BIND,        BPF_CGROUP_INET_SOCK_RELEASE, BPF_CGROUP_SOCK_OPS,
+                            BPF_CGROUP_INET_EGRESS};
 
 std::vector<__u32> attached(const std::string& cgroup, bpf_attach_type hook) {
   const Fd fd(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -215,10 +215,10 @@ TEST_F(KernelLimits, WithoutAFreePort) {
 
 TEST_F(KernelLimits, UnansweredAndGivenUp) {
   const Fd listener = server_socket(AF_INET);
-  ASSERT_EQ(bind_to(listener, at("127.254.1.9:3000"), AF_INET), 0);
+  ASSERT_EQ(bind_to(listener, at("127.254.1.8:3000"), AF_INET), 0);
   ASSERT_EQ(::listen(listener.get(), 0), 0);
   settings_.max_connections = 4;
-  serve({"127.254.1.9:3000"});
+  serve({"127.254.1.8:3000"});
   Child client(host, [](Channel& channel) {
     std::vector<Fd> all;
     for (int i = 0; i < 6; ++i) {
@@ -260,9 +260,9 @@ TEST_F(KernelLimits, ASocketThatIsDisconnectedAndDialsAgain) {
 
 TEST_F(KernelLimits, KilledWithOpenOnesAndDialsUnderWay) {
   const Fd listener = server_socket(AF_INET);
-  ASSERT_EQ(bind_to(listener, at("127.254.1.9:3000"), AF_INET), 0);
+  ASSERT_EQ(bind_to(listener, at("127.254.1.7:3000"), AF_INET), 0);
   ASSERT_EQ(::listen(listener.get(), 5), 0);
-  serve({"127.254.1.9:3000"});
+  serve({"127.254.1.7:3000"});
   Child client(host, [](Channel& channel) {
     std::vector<Fd> all;
     for (int i = 0; i < 12; ++i) {
@@ -323,10 +323,10 @@ TEST_F(KernelLimits, AFastOpenThatSendsNothing) {
 
 TEST_F(KernelLimits, AnMptcpSocketIsOne) {
   const Fd listener = server_socket(AF_INET, IPPROTO_MPTCP);
-  ASSERT_EQ(bind_to(listener, at("127.254.1.1:3000"), AF_INET), 0);
+  ASSERT_EQ(bind_to(listener, at("127.254.1.6:3000"), AF_INET), 0);
   ASSERT_EQ(::listen(listener.get(), 16), 0);
   settings_.max_connections = 2;
-  serve({"127.254.1.1:3000"});
+  serve({"127.254.1.6:3000"});
   Child client(host, [](Channel& channel) {
     std::vector<Fd> held;
     std::string says;

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,7 +275,89 @@ TEST_F(PathCounted, ADialGivenUpAfterAnUnansweredSynTimedOut) {
   const cw_counters counters = counted_after(1);
   EXPECT_EQ(counters.opened, 1u);
   EXPECT_EQ(counters.failed[CW_FAILED_TIMEOUT], 1u);
+  EXPECT_EQ(counters.retransmits, 1u) << "the SYN";
   EXPECT_EQ(failures(counters), 1u) << "one that gave up at once says nothing of the endpoint";
+}
+
+/// The segments that are not taken go out again, until the filter is gone.
+TEST_F(PathCounted, RetransmitsAreTheKernels) {
+  const Fd listener = listener_on(at("127.254.1.1:3000"));
+  serve({"127.254.1.1:3000"});
+  Child client(host, [](Channel& channel) {
+    const Fd fd = tcp_socket(AF_INET);
+    if (connect_to(fd, at(kAlias), AF_INET) != 0) return channel.say("not connected");
+    channel.say("connected");
+    channel.hear();
+    send_bytes(fd.get(), 500);
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    while (info.tcpi_total_retrans < 3) {
+      ::usleep(1000);
+      ::getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    }
+    channel.say("sent again");
+    receive_bytes(fd.get(), 1);
+    ::getsockopt(fd.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    channel.say(fmt::format("{}", info.tcpi_total_retrans));
+  });
+  ASSERT_EQ(client.hear(), "connected");
+  const Fd fd = accept_from(listener);
+  sock_filter none{BPF_RET | BPF_K, 0, 0, 0};
+  const sock_fprog drop{1, &none};
+  ASSERT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &drop, sizeof drop), 0);
+  client.say("send");
+  EXPECT_EQ(client.hear(), "sent again");
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_DETACH_FILTER, &drop, sizeof drop);
+  EXPECT_EQ(receive_bytes(fd.get(), 500), 500u);
+  send_bytes(fd.get(), 1);
+  const std::string seen = client.hear();
+  EXPECT_EQ(receive_bytes(fd.get()), 0u);
+  const cw_counters counters = counted_after(1);
+  EXPECT_EQ(fmt::format("{}", counters.retransmits), seen);
+  EXPECT_GE(counters.retransmits, 3u);
+}
+
+TEST_F(PathCounted, LifetimesAndRoundTripsOfThoseThatEnded) {
+  const Fd listener = listener_on(at("127.254.1.1:3000"));
+  serve({"127.254.1.1:3000"});
+  using Clock = std::chrono::steady_clock;
+  const auto us = [](auto time) { return std::chrono::duration_cast<std::chrono::microseconds>(time).count(); };
+  std::int64_t least = 0, most = 0;
+  for (const auto time : {0ms, 20ms, 150ms}) {
+    Child client(host, [](Channel& channel) {
+      Fd fd = tcp_socket(AF_INET);
+      channel.say(error_name(connect_to(fd, at(kAlias), AF_INET)));
+      channel.hear();
+      fd.reset();
+      channel.say("closed");
+    });
+    const auto before = Clock::now();
+    ASSERT_EQ(client.hear(), "ok");
+    const auto opened = Clock::now();
+    ::usleep(static_cast<useconds_t>(us(time)));
+    Fd fd = accept_from(listener);
+    const auto closing = Clock::now();
+    client.say("close");
+    ASSERT_EQ(client.hear(), "closed");
+    const std::uint64_t ended = counted().closed + 1;
+    fd.reset();
+    counted_after(ended);
+    least += us(closing - opened);
+    most += us(Clock::now() - before);
+  }
+  const cw_counters counters = counted();
+  const auto sum_of = [](const auto& buckets) {
+    return std::accumulate(std::begin(buckets), std::end(buckets), std::uint64_t{0});
+  };
+  EXPECT_EQ(counters.closed, 3u);
+  EXPECT_EQ(sum_of(counters.lifetime_buckets), 3u);
+  EXPECT_EQ(sum_of(counters.rtt_buckets), 3u);
+  EXPECT_GE(counters.lifetime_sum_us, static_cast<std::uint64_t>(least));
+  EXPECT_LE(counters.lifetime_sum_us, static_cast<std::uint64_t>(most));
+  EXPECT_GE(counters.lifetime_buckets[3], 1u) << "150 ms lie between 100 ms and 1 s";
+  EXPECT_GT(counters.rtt_sum_us, 0u);
+  EXPECT_LT(counters.rtt_sum_us, 1'000'000u);
+  EXPECT_EQ(counters.retransmits, 0u);
 }
 
 TEST_F(PathCounted, AnMptcpSocketIsOneConnection) {

@@ -259,6 +259,14 @@ class Balance(KernelPathTest):
             self.assertAlmostEqual(len(light), 10, delta=2)
             self.assertEqual(idle, [])
         self.assertIn("in turn, by weight", self.explain("weighed"))
+        self.set("weighed", "weight.i-0=0", "weight.i-2=1")
+        for seen in (heavy, light, idle):
+            seen.clear()
+        for client in self.connect_all("weighed", 40):
+            self.assertEqual(get(client).status, 200)
+        self.assertEqual((len(heavy), len(light) + len(idle)), (0, 40))
+        self.assertAlmostEqual(len(light), 20, delta=4, msg="each of the proxy's workers has turns of its own")
+        self.assertIn("weight.i-0", self.host.causeway("set", "myapp.local/weighed").stdout)
         self.assertIn("2 of 3 take connections", self.explain("weighed"))
 
     def test_maglev_keeps_a_client_at_its_endpoint(self):

@@ -103,6 +103,8 @@ std::string AdminService::State::metrics() {
   if (seen.snapshot) {
     observe::expose_totals(out, {observe::add_up(*parts.slab), kernel_totals(*parts.plane)}, *seen.snapshot,
                            seen.clients);
+    observe::expose_kernel_usage(out, *seen.snapshot,
+                                 [this](ServiceId service) { return parts.plane->active(service); });
     observe::expose_endpoints(out, *seen.snapshot);
     observe::expose_ejected(out, *seen.snapshot,
                             [this](EndpointId endpoint) { return parts.plane->is_ejected(endpoint); });

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <optional>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 #include "agent/data_path.h"
 #include "agent/dns_service.h"
 #include "agent/kernel_totals.h"
+#include "agent/kernel_watch.h"
 #include "agent/layout.h"
 #include "agent/listeners.h"
 #include "agent/local_api.h"
@@ -96,7 +96,7 @@ struct Agent::State {
   void connect_parts();
   void first_revision_reached();
   void end_orphans();
-  void watch_listen_events();
+  KernelView kernel_view() const;
   void verify_interception();
   void forget_old();
   void end_late_operations();
@@ -128,7 +128,7 @@ struct Agent::State {
   std::unique_ptr<web::Server> api;
   std::unique_ptr<web::Server> local_api;
   std::unique_ptr<AdminService> admin;
-  std::optional<asio::posix::stream_descriptor> kernel_events;
+  std::unique_ptr<KernelWatch> kernel_watch;
   asio::steady_timer verify_timer;
   asio::steady_timer forget_timer;
   asio::steady_timer operations_timer;
@@ -196,7 +196,7 @@ Result<void> Agent::State::start_interfaces() {
   api = std::make_unique<web::Server>(context.get_executor(), control::make_api(*controller, credentials, clock, config.aws.region));
   if (auto listening = api->listen_tcp(config.listen.api); !listening) return with_key(listening.error(), "listen.api");
   LocalApiSources sources{config, *controller, *supervisor, credentials, [this] { return runtime_status(); },
-                          [this](std::function<void(bool)> done) { when_kernel_acts(std::move(done)); }};
+                          [this](std::function<void(bool)> done) { when_kernel_acts(std::move(done)); }, kernel_view()};
   local_api = std::make_unique<web::Server>(context.get_executor(), make_local_api(std::move(sources)));
   if (auto listening = local_api->listen_unix(config.socket_path(), 0600); !listening) return listening.error();
   auto counters = observe::Slab::create(config.proxy_workers());
@@ -268,7 +268,9 @@ void Agent::State::connect_parts() {
   DataPath::Sinks sinks;
   sinks.proxy = [this](SnapshotPtr snapshot) { proxy->publish(std::move(snapshot)); };
   sinks.proxy_alive = [this] { return proxy->alive(); };
-  sinks.kernel = plane.get();
+  kernel_watch = std::make_unique<KernelWatch>(
+      context, *plane, [this](const SocketAddress& address) { supervisor->on_listen(address); });
+  sinks.kernel = kernel_watch.get();
   sinks.dns = &dns->server();
   sinks.reached = [this](Revision revision) {
     controller->acknowledged(revision);
@@ -296,7 +298,7 @@ void Agent::State::connect_parts() {
   access_log->follow(*controller->snapshot());
   data_path->publish(controller->snapshot());
   if (auto adopted = supervisor->start(); !adopted) log::error("{}", adopted.error().message());
-  watch_listen_events();
+  kernel_watch->start();
   proxy_watch = std::make_unique<ProxyWatch>(context.get_executor(), *proxy, plane->heartbeat());
   proxy_watch->start();
   forget_old();
@@ -318,13 +320,9 @@ void Agent::State::end_orphans() {
   orphans.clear();
 }
 
-void Agent::State::watch_listen_events() {
-  if (!kernel_events) kernel_events.emplace(context, ::fcntl(plane->events_fd(), F_DUPFD_CLOEXEC, 0));
-  kernel_events->async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
-    if (error || stopping) return;
-    plane->drain_events([this](const kernel::ListenEvent& event) { supervisor->on_listen(event.address); });
-    watch_listen_events();
-  });
+KernelView Agent::State::kernel_view() const {
+  return {[this](EndpointId endpoint) { return plane && plane->is_ejected(endpoint); },
+          [this](ServiceId service) { return plane ? plane->active(service) : 0; }};
 }
 
 void Agent::State::verify_interception() {
@@ -400,7 +398,7 @@ void Agent::State::stop() {
   verify_timer.cancel();
   forget_timer.cancel();
   operations_timer.cancel();
-  if (kernel_events) kernel_events->cancel();
+  if (kernel_watch) kernel_watch->stop();
   if (proxy_watch) proxy_watch->stop();
   if (access_log) access_log->stop();
   if (supervisor) supervisor->stop();

@@ -72,13 +72,14 @@ Result<Client> client_of(const control::State& state, const Snapshot& snapshot, 
 class Explanation {
  public:
   Explanation(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question, Client client,
-              const control::Settings& host)
+              const control::Settings& host, const KernelView& kernel)
       : state_(state),
         snapshot_(snapshot),
         question_(question),
         name_(normal(question.name)),
         client_(std::move(client)),
-        host_(host) {}
+        host_(host),
+        kernel_(kernel) {}
 
   json::object run() {
     out_["name"] = name_;
@@ -114,6 +115,7 @@ class Explanation {
   std::string path_reason(const Service& service) const;
   void settings(const Service& service);
   const control::ServiceRecord* record_of(const Service& service) const;
+  void limits(const Service& service);
   void endpoints(const Service& service);
   std::vector<std::string> known_names() const;
 
@@ -123,6 +125,7 @@ class Explanation {
   std::string name_;
   Client client_;
   const control::Settings& host_;
+  const KernelView& kernel_;
   json::object out_;
   json::array steps_;
 };
@@ -372,6 +375,22 @@ void Explanation::settings(const Service& service) {
   out_["settings"] = std::move(list);
 }
 
+/// Of the kernel path, where dials beyond them are refused.
+void Explanation::limits(const Service& service) {
+  if (!kernel_.active) return;
+  const auto active = kernel_.active(service.id);
+  const auto most = service.settings.max_connections;
+  const std::string each =
+      service.settings.max_endpoint_connections == 0
+          ? ""
+          : fmt::format(", {} to one endpoint (max_endpoint_connections)", service.settings.max_endpoint_connections);
+  const bool reached = active >= static_cast<std::int64_t>(most);
+  out_["limits"] = json::object{{"connections", active}, {"max_connections", most}, {"reached", reached}};
+  step("limits", !reached,
+       fmt::format("{} of at most {} connections are open (max_connections){}{}", active, most, each,
+                   reached ? ": a dial is refused at once (ECONNREFUSED)" : ""));
+}
+
 void Explanation::endpoints(const Service& service) {
   const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
                                        [](const Endpoint& e) { return e.health == Health::healthy; });
@@ -379,6 +398,7 @@ void Explanation::endpoints(const Service& service) {
       std::any_of(service.endpoints.begin(), service.endpoints.end(), [any_healthy](const Endpoint& e) {
         return e.weight > 0 && e.health == (any_healthy ? Health::healthy : Health::unhealthy);
       });
+  const bool kernel = takes_kernel_path(service.settings);
   json::array list;
   std::size_t used = 0;
   for (const Endpoint& each : service.endpoints) {
@@ -400,18 +420,20 @@ void Explanation::endpoints(const Service& service) {
         break;
     }
     if (is_fit && !takes) reason = "its weight is 0, and others have some (attribute causeway:weight)";
+    const bool left_out = takes && kernel && kernel_.is_ejected && kernel_.is_ejected(each.id);
+    if (left_out) reason = "it keeps failing and is left out for a while";
     used += takes ? 1U : 0U;
     list.push_back(json::object{{"instance_id", each.instance_id},
                                 {"address", each.address.ip.to_string()},
                                 {"port", each.address.port},
                                 {"health", to_string(each.health)},
                                 {"weight", each.weight},
-                                {"used", takes},
+                                {"used", takes && !left_out},
                                 {"reason", reason}});
   }
   out_["endpoints"] = std::move(list);
   verdict(used > 0 ? "answered" : "no_endpoint");
-  const bool kernel = takes_kernel_path(service.settings);
+  if (kernel) limits(service);
   const std::string_view refusal =
       kernel ? "the connection is refused at once (ECONNREFUSED)" : refused_by_proxy(service.protocol);
   if (used > 0) {
@@ -431,10 +453,10 @@ void Explanation::endpoints(const Service& service) {
 }  // namespace
 
 Result<json::object> explain(const control::State& state, const Snapshot& snapshot, const ExplainQuestion& question,
-                             const control::Settings& host) {
+                             const control::Settings& host, const KernelView& kernel) {
   auto client = client_of(state, snapshot, question.from);
   if (!client) return client.error();
-  return Explanation(state, snapshot, question, std::move(*client), host).run();
+  return Explanation(state, snapshot, question, std::move(*client), host, kernel).run();
 }
 
 }  // namespace causeway::agent

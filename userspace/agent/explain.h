@@ -6,6 +6,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "agent/kernel_view.h"
 #include "base/result.h"
 #include "control/call.h"
 #include "model/snapshot.h"
@@ -23,6 +24,7 @@ Result<ExplainQuestion> parse_target(std::string_view target);
 
 /// The answer as docs/local-api.md describes it; `host`: the settings of the configuration. An Error where `from` names no ECS service.
 Result<boost::json::object> explain(const control::State& state, const Snapshot& snapshot,
-                                    const ExplainQuestion& question, const control::Settings& host = {});
+                                    const ExplainQuestion& question, const control::Settings& host = {},
+                                    const KernelView& kernel = {});
 
 }  // namespace causeway::agent

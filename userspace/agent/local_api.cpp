@@ -108,7 +108,7 @@ class LocalApi {
     const SnapshotPtr snapshot = s_.controller.snapshot();
     if (path == "/v1/status") return answer(200, status_view(state, *snapshot, s_.status(), s_.supervisor.followed()));
     if (path == "/v1/services") return answer(200, services_view(*snapshot, s_.status()));
-    if (path == "/v1/endpoints") return answer(200, endpoints_view(*snapshot));
+    if (path == "/v1/endpoints") return answer(200, endpoints_view(*snapshot, s_.kernel));
     if (path == "/v1/tasks") return answer(200, tasks_view(state));
     if (path == "/v1/env") return answer(200, env_view(s_.config, s_.credentials));
     if (path == "/v1/explain") return explain_dial(request, *snapshot);
@@ -143,7 +143,7 @@ class LocalApi {
     auto question = parse_target(target);
     if (!question) return refuse(400, question.error().message());
     question->from = request.query("from");
-    const auto explained = explain(s_.controller.state(), snapshot, *question, s_.controller.settings());
+    const auto explained = explain(s_.controller.state(), snapshot, *question, s_.controller.settings(), s_.kernel);
     return explained ? answer(200, *explained) : refuse(404, explained.error().message());
   }
 

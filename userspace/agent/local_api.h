@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/kernel_view.h"
 #include "agent/task_supervisor.h"
 #include "control/api.h"
 #include "model/ids.h"
@@ -54,6 +55,7 @@ struct LocalApiSources {
   /// Calls back once the kernel part acts on the controller's present snapshot (true), or after a few seconds (false).
   /// Left empty, a new task is answered at once.
   std::function<void(std::function<void(bool)>)> when_kernel_acts = {};
+  KernelView kernel = {};
 };
 
 /// For web::Server::listen_unix(config.socket_path(), 0600). Control thread only.

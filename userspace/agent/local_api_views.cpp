@@ -37,6 +37,11 @@ std::string_view path_of(const Service& service, bool has_alias) {
   return takes_kernel_path(service.settings) ? "kernel" : "proxy";
 }
 
+/// By the kernel path; the proxy's workers keep theirs to themselves.
+bool is_left_out(const Service& service, EndpointId endpoint, const KernelView& kernel) {
+  return takes_kernel_path(service.settings) && kernel.is_ejected && kernel.is_ejected(endpoint);
+}
+
 json::object counters_view(const ServiceCounters& c) {
   return {{"requests", c.requests},
           {"failed_requests", c.failed_requests},
@@ -104,7 +109,7 @@ json::object services_view(const Snapshot& snapshot, const RuntimeStatus& runtim
   return {{"services", std::move(list)}};
 }
 
-json::object endpoints_view(const Snapshot& snapshot) {
+json::object endpoints_view(const Snapshot& snapshot, const KernelView& kernel) {
   json::array list;
   for (const auto& [id, service] : snapshot.services) {
     for (const Endpoint& endpoint : service->endpoints) {
@@ -115,7 +120,8 @@ json::object endpoints_view(const Snapshot& snapshot) {
                                   {"address", endpoint.address.ip.to_string()},
                                   {"port", endpoint.address.port},
                                   {"weight", endpoint.weight},
-                                  {"health", to_string(endpoint.health)}});
+                                  {"health", to_string(endpoint.health)},
+                                  {"left_out", is_left_out(*service, endpoint.id, kernel)}});
     }
   }
   return {{"endpoints", std::move(list)}};

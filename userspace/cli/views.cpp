@@ -165,10 +165,11 @@ std::string services_text(const json::object& services, bool colour) {
 }
 
 std::string endpoints_text(const json::object& endpoints, bool colour) {
-  Table table({{"NAMESPACE"}, {"DISCOVERY NAME"}, {"INSTANCE"}, {"ADDRESS"}, {"HEALTH"}});
+  Table table({{"NAMESPACE"}, {"DISCOVERY NAME"}, {"INSTANCE"}, {"ADDRESS"}, {"WEIGHT", Align::right}, {"HEALTH"}});
   for (const json::object* endpoint : list(endpoints, "endpoints")) {
     table.add({text(*endpoint, "namespace"), text(*endpoint, "discovery_name"), text(*endpoint, "instance_id"),
-               host_port(*endpoint), health_cell(text(*endpoint, "health"))});
+               host_port(*endpoint), fmt::format("{:.0f}", number(*endpoint, "weight")),
+               flag(*endpoint, "left_out") ? Cell{"left out", Tone::bad} : health_cell(text(*endpoint, "health"))});
   }
   return table.empty() ? "no endpoints; start a task with \"causeway run\", or register an instance\n"
                        : table.render(colour);

@@ -47,6 +47,21 @@ ServiceRecord make_service(Call& call, const std::string& namespace_id, std::str
   return record;
 }
 
+namespace {
+
+/// Where it is dialled. Another address is another endpoint: what was learned of the one says nothing of the other.
+bool has_place_of(const InstanceRecord& standing, const InstanceRecord& instance) {
+  const auto same = [&](const char* name) {
+    const auto before = standing.attributes.find(name), now = instance.attributes.find(name);
+    if (before == standing.attributes.end() || now == instance.attributes.end())
+      return before == standing.attributes.end() && now == instance.attributes.end();
+    return before->second == now->second;
+  };
+  return same("AWS_INSTANCE_IPV4") && same("AWS_INSTANCE_IPV6") && same("AWS_INSTANCE_PORT");
+}
+
+}  // namespace
+
 void put_instance(Call& call, InstanceRecord instance) {
   const InstanceRecord* standing = nullptr;
   if (const auto of_service = call.state.instances.find(instance.service_id);
@@ -54,8 +69,9 @@ void put_instance(Call& call, InstanceRecord instance) {
     const auto found = of_service->second.find(instance.id);
     if (found != of_service->second.end()) standing = &found->second;
   }
-  instance.number = standing != nullptr ? standing->number
-                                        : EndpointId(static_cast<std::uint32_t>(call.next_number(kEndpointNumbers)));
+  instance.number = standing != nullptr && has_place_of(*standing, instance)
+                        ? standing->number
+                        : EndpointId(static_cast<std::uint32_t>(call.next_number(kEndpointNumbers)));
   call.put(instance);
   raise_instances_revision(call, instance.service_id);
 }

@@ -13,8 +13,8 @@ NamespaceRecord make_namespace(Call& call, std::string name, bool dns);
 /// `fill` sets the members that differ from the default before the record is put.
 ServiceRecord make_service(Call& call, const std::string& namespace_id, std::string name,
                            const std::function<void(ServiceRecord&)>& fill = {});
-/// Puts an instance: a standing one of that id keeps its number, a new one gets the next. Raises the service's
-/// InstancesRevision (once a call; the service must be in the state).
+/// Puts an instance: a standing one of that id keeps its number while its address and port stay, else it gets the next.
+/// Raises the service's InstancesRevision (once a call; the service must be in the state).
 void put_instance(Call& call, InstanceRecord instance);
 /// Deletes an instance and raises the service's InstancesRevision (once a call).
 void erase_instance(Call& call, const InstanceRecord& instance);

@@ -6,8 +6,10 @@
 
 #include "base/nearest.h"
 #include "base/shown.h"
+#include "control/compiler_endpoints.h"
 #include "control/ecs_find.h"
 #include "control/ecs_registry.h"
+#include "control/sd_make.h"
 
 namespace causeway::control {
 namespace {
@@ -30,6 +32,60 @@ class Resolver {
  private:
   ResolvedSettings out_;
 };
+
+std::string_view instance_of(std::string_view name) {
+  return name.starts_with(kWeightSetting) ? name.substr(kWeightSetting.size()) : std::string_view();
+}
+
+/// Of an instance that exists, in the call's state, with this weight; an empty one takes the attribute away.
+Result<InstanceRecord> weighted(const Call& call, const ServiceRecord& service, std::string_view instance,
+                                const std::string& weight) {
+  const auto of_service = call.state.instances.find(service.id);
+  std::vector<std::string> all;
+  if (of_service != call.state.instances.end()) {
+    const auto found = of_service->second.find(std::string(instance));
+    if (found != of_service->second.end()) {
+      auto changed = found->second;
+      if (weight.empty()) {
+        changed.attributes.erase(kWeightAttribute);
+      } else {
+        changed.attributes[kWeightAttribute] = weight;
+      }
+      return changed;
+    }
+    for (const auto& [id, each] : of_service->second) all.push_back(id);
+  }
+  const auto near = nearest_few(instance, all, 3);
+  return make_error("weigh instance", shown(instance, 80),
+                    near.empty() ? "there is no such instance; `causeway endpoints` shows them"
+                                 : fmt::format("there is no such instance; did you mean {}?", join(near, " or ")));
+}
+
+/// The instances with their new weights; an Error says which name or value is wrong.
+Result<std::vector<InstanceRecord>> weigh(const Call& call, const ServiceRecord& service,
+                                          const std::map<std::string, std::string>& put,
+                                          const std::vector<std::string>& remove) {
+  std::vector<InstanceRecord> changed;
+  const auto add = [&](const std::string& name, const std::string& weight) -> Result<void> {
+    auto instance = weighted(call, service, instance_of(name), weight);
+    if (!instance) return instance.error();
+    changed.push_back(std::move(*instance));
+    return {};
+  };
+  for (const auto& [name, text] : put) {
+    if (instance_of(name).empty()) continue;
+    if (!parse_weight(text)) {
+      return make_error("set", shown(name, 80),
+                        fmt::format("it takes a whole number from 0 to {}, not \"{}\"", kMaxWeight, shown(text, 40)));
+    }
+    if (auto done = add(name, text); !done) return done.error();
+  }
+  for (const auto& name : remove) {
+    if (instance_of(name).empty()) continue;
+    if (auto done = add(name, ""); !done) return done.error();
+  }
+  return changed;
+}
 
 }  // namespace
 
@@ -98,6 +154,14 @@ Result<void> change_settings(Call& call, std::string_view scope, const std::map<
   const auto refused = [&](std::string_view cause) { return make_error("set", shown(scope, 200), cause); };
   const auto* service = find_scoped_service(call.state, scope);
   if (service == nullptr) return refused(no_such_service(call.state, scope));
+  auto instances = weigh(call, *service, put, remove);
+  if (!instances) return instances.error();
+  if (!instances->empty()) {
+    if (instances->size() < put.size() + remove.size())
+      return refused("weights of instances and settings of the service are set in two steps");
+    for (auto& instance : *instances) put_instance(call, std::move(instance));
+    return {};
+  }
   auto changed = *service;
   for (const auto& [name, text] : put) {
     const Setting* known = find_setting(name);

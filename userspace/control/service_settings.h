@@ -41,8 +41,12 @@ const ServiceRecord* find_scoped_service(const State& state, std::string_view sc
 /// That there is none, and which were perhaps meant.
 std::string no_such_service(const State& state, std::string_view scope);
 
-/// Puts the service's attributes of these settings ("retries": "3") and takes those of `remove` away. An Error says
-/// what is wrong: no such service, an unknown setting, a value it does not take.
+/// What stands before an instance's id where its weight is set beside the settings: "weight.i-1".
+inline constexpr std::string_view kWeightSetting = "weight.";
+
+/// Puts the service's attributes of these settings ("retries": "3") and takes those of `remove` away; or the weights of
+/// its instances ("weight.i-1": "9", the instance's attribute causeway:weight). An Error says what is wrong: no such
+/// service or instance, an unknown setting, a value it does not take.
 Result<void> change_settings(Call& call, std::string_view scope, const std::map<std::string, std::string>& put,
                              const std::vector<std::string>& remove);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "causeway/abi/connection.h"
 
 namespace causeway::kernel {
@@ -104,13 +105,13 @@ bool read_connection(const char* payload, std::size_t length, Found& found) {
   std::size_t inner = 0, value_length = 0;
   const char* at = find_attribute(payload + begin, length - begin, INET_DIAG_SK_BPF_STORAGES, 0, inner);
   if (at != nullptr) at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE, 0, inner);
-  if (at != nullptr)
-    at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE_MAP_VALUE, sizeof(cw_connection), value_length);
+  if (at != nullptr) at = find_attribute(at, inner, SK_DIAG_BPF_STORAGE_MAP_VALUE, sizeof(cw_connection), value_length);
   if (at == nullptr) return false;
   cw_connection connection{};
   std::memcpy(&connection, at, sizeof connection);
   found.endpoint_id = connection.endpoint_id;
-  return connection.phase >= CW_CONNECTING;
+  // Without an inode its process has closed it: it ends by itself, unless it is disturbed.
+  return connection.phase >= CW_CONNECTING && found.socket.idiag_inode != 0;
 }
 
 /// An answer's error code, 0 for an acknowledgement.
@@ -119,6 +120,14 @@ int error_of(const nlmsghdr* header) {
   if (header->nlmsg_len < NLMSG_LENGTH(sizeof error)) return EPROTO;
   std::memcpy(&error, reinterpret_cast<const char*>(header) + NLMSG_HDRLEN, sizeof error);
   return -error.error;
+}
+
+/// A dump's end has one too.
+int error_of_end(const nlmsghdr* header) {
+  int error = 0;
+  if (header->nlmsg_len < NLMSG_LENGTH(sizeof error)) return 0;
+  std::memcpy(&error, reinterpret_cast<const char*>(header) + NLMSG_HDRLEN, sizeof error);
+  return -error;
 }
 
 Result<void> dump_connections(int family, int connections_fd, std::vector<Found>& found) {
@@ -134,7 +143,11 @@ Result<void> dump_connections(int family, int connections_fd, std::vector<Found>
     auto length = static_cast<std::uint32_t>(got);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(header, length);
          header = NLMSG_NEXT(header, length)) {
-      if (header->nlmsg_type == NLMSG_DONE) return {};
+      if (header->nlmsg_type == NLMSG_DONE) {
+        const int error = error_of_end(header);
+        if (error == 0) return {};
+        return errno_error(error, "read sock_diag's list of", "connections");
+      }
       if (header->nlmsg_type == NLMSG_ERROR)
         return errno_error(error_of(header), "ask sock_diag for", "connections with their BPF storage");
       Found one{};
@@ -188,10 +201,10 @@ Result<Ended> end_by_netlink(int connections_fd, const std::function<bool(std::u
     if (error == 0) {
       ++ended[each.endpoint_id];
     } else if (error != ENOENT) {
-      return errno_error(error, "end by sock_diag", "a connection to an endpoint that left");
+      log::warn("{}", errno_error(error, "end by sock_diag", "a connection to an endpoint that left").message());
     }
   }
-  return ended;
+  return ended;  // what was not ended is looked at again
 }
 
 bool has_netlink_destroy() {

@@ -55,17 +55,13 @@ bool has_place(const Endpoint& endpoint) {
   return endpoint.address.port != 0 && (endpoint.health == Health::healthy || endpoint.health == Health::unhealthy);
 }
 
-/// Those that may have connections.
+/// Those that connections may go to.
 Chosen fit_endpoints(const Service& service) {
   Chosen healthy, unhealthy;
   for (const Endpoint& endpoint : service.endpoints) {
     if (has_place(endpoint)) (endpoint.health == Health::healthy ? healthy : unhealthy).push_back(&endpoint);
   }
-  return healthy.empty() ? unhealthy : healthy;
-}
-
-/// Of those, the ones that new connections go to.
-Chosen without_weightless(Chosen fit) {
+  Chosen fit = healthy.empty() ? std::move(unhealthy) : std::move(healthy);
   const auto is_weightless = [](const Endpoint* endpoint) { return endpoint->weight == 0; };
   if (!std::all_of(fit.begin(), fit.end(), is_weightless)) std::erase_if(fit, is_weightless);
   return fit;
@@ -143,15 +139,16 @@ Chosen those(const Chosen& endpoints, const std::function<bool(const Endpoint&)>
 }  // namespace
 
 ServiceRows service_rows(const Service& service, const IsLocal& is_local) {
-  const Chosen serving = fit_endpoints(service);
-  const Chosen fit = without_weightless(serving);
+  const Chosen fit = fit_endpoints(service);
   const bool by_place = service.settings.locality == Locality::prefer_host;
   const auto on_this_host = [&](const Endpoint& endpoint) { return by_place && is_local(endpoint.address.ip); };
   ServiceRows rows;
-  for (const Endpoint* endpoint : serving) rows.serving.push_back(endpoint->id.value);
   rows.weighted = std::any_of(fit.begin(), fit.end(),
                               [&](const Endpoint* endpoint) { return weight_of(*endpoint) != weight_of(*fit[0]); });
-  for (const Endpoint& endpoint : service.endpoints) rows.local_known += has_place(endpoint) && on_this_host(endpoint);
+  const bool any_weight = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                      [](const Endpoint& each) { return has_place(each) && each.weight > 0; });
+  for (const Endpoint& each : service.endpoints)
+    rows.local_known += has_place(each) && (each.weight > 0 || !any_weight) && on_this_host(each);
   // Where none is healthy, those of this host are no better than others.
   const Chosen local = !fit.empty() && fit[0]->health == Health::healthy ? those(fit, on_this_host) : Chosen();
   Lists lists(rows, service.settings.balance == Balance::maglev);

@@ -46,7 +46,6 @@ struct RowList {
 struct ServiceRows {
   std::vector<RowList> lists;
   std::array<cw_set, CW_SETS> sets{};  ///< where in `lists` each set stands; one that is empty names list 0
-  std::vector<std::uint32_t> serving;  ///< ids of endpoints whose connections go on: those above, and those of weight 0
   std::uint32_t local_known = 0;
   bool weighted = false;
 };

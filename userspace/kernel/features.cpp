@@ -55,9 +55,8 @@ Program storage_of_socket(int offset, int map_fd) {
 
 /// Where the context is the socket.
 Program storage_of_context(int map_fd) {
-  return {insn::move(2, 1), insn::load_map(1, map_fd), insn::second_half(),
-          insn::set(3, 0),  insn::set(4, 0),           insn::call(BPF_FUNC_sk_storage_get),
-          insn::set(0, 1),  insn::exit()};
+  return {insn::move(2, 1), insn::load_map(1, map_fd),           insn::second_half(), insn::set(3, 0),
+          insn::set(4, 0),  insn::call(BPF_FUNC_sk_storage_get), insn::set(0, 1),     insn::exit()};
 }
 
 constexpr int kSockAddrSk = offsetof(bpf_sock_addr, sk);
@@ -139,10 +138,13 @@ Feature sock_destroy() {
   const int iterator = types ? btf__find_by_name_kind(types, "bpf_iter_tcp", BTF_KIND_FUNC) : -ENOENT;
   btf__free(types);
   if (function < 0 || iterator < 0) return {kSockDestroy, false, kEnds, "this kernel has none (Linux 6.5 has)"};
-  return probe({kSockDestroy, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER,
+  return probe({kSockDestroy,
+                BPF_PROG_TYPE_TRACING,
+                BPF_TRACE_ITER,
                 {insn::load(BPF_DW, 1, 1, 8), insn::jump_equal(1, 0, 1), insn::call_kernel(function), insn::set(0, 0),
                  insn::exit()},
-                kEnds, static_cast<std::uint32_t>(iterator)});
+                kEnds,
+                static_cast<std::uint32_t>(iterator)});
 }
 
 Feature netlink_destroy() {
@@ -171,8 +173,8 @@ std::vector<Feature> find_features() {
       {"cgroup/bind6", address, BPF_CGROUP_INET6_BIND, kPass, "several tasks on one port (IPv6)"},
       {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass,
        "the proxy learns what was dialled"},
-      {"cgroup/sock_release", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE, storage_of_context(storage.get()),
-       "limits on the kernel path's connections are exact"},
+      {"cgroup/sock_release", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE,
+       storage_of_context(storage.get()), "limits on the kernel path's connections are exact"},
       {"sockops", ops, BPF_CGROUP_SOCK_OPS, kPass, "the proxy learns what was dialled; LISTEN of tasks"},
       {"cgroup_skb/egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPass, "DNS learns who asked"},
       {"bpf_set_retval in connect", address, BPF_CGROUP_INET4_CONNECT, kSetRetval,

@@ -25,8 +25,7 @@ Result<void> Leaving::adopt() {
   auto found = map_.entries();
   if (!found) return found.error();
   entries_.clear();
-  for (const auto& [endpoint, entry] : *found)
-    entries_[endpoint] = {entry, MonotonicTime(entry.due_ns), kSettled};
+  for (const auto& [endpoint, entry] : *found) entries_[endpoint] = {entry, MonotonicTime(entry.due_ns), kSettled};
   return {};
 }
 

@@ -34,8 +34,8 @@ class Leaving {
   std::optional<MonotonicTime> next() const;
   /// Those whose time is over.
   std::vector<std::uint32_t> due(MonotonicTime now) const;
-  /// After a look at one that was due. True: it is done with, and forgotten. One that still has connections is looked at
-  /// again, less and less often.
+  /// After a look at one that was due. True: it is done with, and forgotten. One that still has connections is looked
+  /// at again, less and less often.
   bool looked_at(std::uint32_t endpoint, MonotonicTime now, bool is_idle);
 
  private:

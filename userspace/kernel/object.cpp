@@ -103,7 +103,7 @@ Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
            take(maps.path_counters, from.path_counters, "pairs of a service and a client"),
            take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
            take(maps.heartbeat, from.heartbeat, "heartbeats"),
-           take(maps.listen_events, from.listen_events, "bytes of events"),
+           take(maps.events, from.events, "bytes of events"),
        }) {
     if (!taken) return taken;
   }

@@ -40,7 +40,7 @@ struct Maps {
   PerCpuMap<cw_counters_key, cw_counters> path_counters;
   Map<cw_socket_address, cw_udp_peer> dns_peers;
   Map<std::uint32_t, cw_heartbeat> heartbeat;
-  RawMap listen_events;
+  RawMap events;
 };
 
 struct Object {

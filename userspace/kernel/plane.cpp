@@ -103,6 +103,15 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
   return config;
 }
 
+EjectionEvent ejection_of(const cw_ejection_event& event) {
+  return {ServiceId(event.service_id),
+          EndpointId(event.endpoint_id),
+          event.ejected != 0,
+          event.run == CW_RUN_RESET,
+          event.ejections,
+          std::chrono::steady_clock::time_point(std::chrono::nanoseconds(event.until_ns))};
+}
+
 }  // namespace
 
 struct Plane::State {
@@ -112,7 +121,7 @@ struct Plane::State {
   std::vector<Attachment> attachments;
   Fd lock;  ///< of the pin root
   ring_buffer* events = nullptr;
-  const std::function<void(const ListenEvent&)>* on_listen = nullptr;  ///< while drain_events() runs
+  const Listeners* listeners = nullptr;  ///< while drain_events() runs
   cw_heartbeat* heartbeat = nullptr;
   std::atomic<std::uint64_t> acknowledged{0};
   std::optional<Error> last_error;
@@ -125,10 +134,18 @@ struct Plane::State {
 
   static int on_event(void* context, void* data, std::size_t size) {
     auto* state = static_cast<State*>(context);
-    if (size < sizeof(cw_listen_event) || state->on_listen == nullptr) return 0;
-    cw_listen_event event{};
-    std::memcpy(&event, data, sizeof event);
-    (*state->on_listen)({decode(event.address)});
+    std::uint32_t type = 0;
+    if (size < sizeof type || state->listeners == nullptr) return 0;
+    std::memcpy(&type, data, sizeof type);
+    if (type == CW_EVENT_LISTEN && size >= sizeof(cw_listen_event)) {
+      cw_listen_event event{};
+      std::memcpy(&event, data, sizeof event);
+      if (state->listeners->on_listen) state->listeners->on_listen({decode(event.address)});
+    } else if (type == CW_EVENT_EJECTION && size >= sizeof(cw_ejection_event)) {
+      cw_ejection_event event{};
+      std::memcpy(&event, data, sizeof event);
+      if (state->listeners->on_ejection) state->listeners->on_ejection(ejection_of(event));
+    }
     return 0;
   }
 
@@ -140,8 +157,9 @@ struct Plane::State {
 
 Result<void> Plane::State::forget_ejection(std::uint32_t endpoint) {
   LIBBPF_OPTS(bpf_test_run_opts, run);
-  run.ctx_in = &endpoint;
-  run.ctx_size_in = sizeof endpoint;
+  const std::uint64_t argument = endpoint;
+  run.ctx_in = &argument;
+  run.ctx_size_in = sizeof argument;
   if (const int status = bpf_prog_test_run_opts(object.forget_ejection.get(), &run); status < 0)
     return errno_error(-status, "run BPF program", "forget_ejection");
   return {};
@@ -157,8 +175,8 @@ Result<Ended> Plane::State::end_connections() {
 }
 
 Result<void> Plane::State::open_shared_memory() {
-  events = ring_buffer__new(object.maps.listen_events.fd(), &State::on_event, this, nullptr);
-  if (events == nullptr) return errno_error(errno, "map BPF ring buffer", object.maps.listen_events.name());
+  events = ring_buffer__new(object.maps.events.fd(), &State::on_event, this, nullptr);
+  if (events == nullptr) return errno_error(errno, "map BPF ring buffer", object.maps.events.name());
   void* page = ::mmap(nullptr, kHeartbeatBytes, PROT_READ | PROT_WRITE, MAP_SHARED, object.maps.heartbeat.fd(), 0);
   if (page == MAP_FAILED) return errno_error(errno, "map BPF map", object.maps.heartbeat.name());
   heartbeat = static_cast<cw_heartbeat*>(page);
@@ -187,7 +205,8 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   Result<Fd> lock = lock_pins(options.pin_root);
   if (!lock) return lock.error();
   state->lock = std::move(*lock);
-  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.sizes, options.pin_root, optional_helpers().sock_destroy);
+  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.sizes, options.pin_root,
+                                      optional_helpers().sock_destroy);
   if (!object) return object.error();
   state->object = std::move(*object);
   for (const std::string& name : state->object.replaced)
@@ -259,10 +278,10 @@ int Plane::events_fd() const {
   return ring_buffer__epoll_fd(state_->events);
 }
 
-void Plane::drain_events(const std::function<void(const ListenEvent&)>& on_listen) {
-  state_->on_listen = &on_listen;
+void Plane::drain_events(const Listeners& listeners) {
+  state_->listeners = &listeners;
   ring_buffer__consume(state_->events);
-  state_->on_listen = nullptr;
+  state_->listeners = nullptr;
 }
 
 std::optional<UdpPeer> Plane::udp_peer(const SocketAddress& source) const {

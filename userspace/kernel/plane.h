@@ -24,8 +24,9 @@ struct PlaneOptions {
   std::string tasks_cgroup;   ///< absolute path; a task's cgroup is a child of it
   IpPrefix alias_v4;          ///< 127.255.0.0/16
   IpPrefix alias_v6;          ///< 100::/64
-  SocketAddress proxy_v4, proxy_v6;  ///< outbound listeners in the agent's network namespace; v6 port 0 where IPv6 is off
-  SocketAddress dns_v4, dns_v6;      ///< the agent's DNS (UDP and TCP); port 0: that family's queries are not captured
+  SocketAddress proxy_v4,
+      proxy_v6;                  ///< outbound listeners in the agent's network namespace; v6 port 0 where IPv6 is off
+  SocketAddress dns_v4, dns_v6;  ///< the agent's DNS (UDP and TCP); port 0: that family's queries are not captured
   bool capture_dns = true;
   MapSizes sizes;  ///< of maps that no earlier agent left
   bool end_by_netlink = false;  ///< connections to endpoints that left, even where a program could end them
@@ -36,10 +37,26 @@ struct ListenEvent {
   SocketAddress address;
 };
 
+/// An endpoint is left out by the kernel path, or taken back. Events can be lost: is_ejected() tells what is.
+struct EjectionEvent {
+  ServiceId service;
+  EndpointId endpoint;
+  bool ejected = false;
+  bool by_resets = false;                       ///< reset before any answer; else refused, or not answered
+  std::uint32_t ejections = 0;                  ///< in a row
+  std::chrono::steady_clock::time_point until;  ///< ejected: when it may be tried; else: when `ejections` is forgotten
+};
+
+struct Listeners {
+  std::function<void(const ListenEvent&)> on_listen;
+  std::function<void(const EjectionEvent&)> on_ejection = {};
+};
+
 struct UdpPeer {
   NamespaceNumber namespace_number;
   ClientId client;
-  SocketAddress resolver;  ///< as dialled; port 0: the agent's DNS itself was dialled (a connection's origin says so too)
+  SocketAddress
+      resolver;  ///< as dialled; port 0: the agent's DNS itself was dialled (a connection's origin says so too)
 };
 
 /// What was counted of one client's connections that went straight to a service's endpoints.
@@ -76,8 +93,8 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected(), interception_effective() and heartbeat():
-/// any.
+/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected(), interception_effective() and
+/// heartbeat(): any.
 class Plane final : public SnapshotSink {
  public:
   static Result<std::unique_ptr<Plane>> start(const PlaneOptions& options);
@@ -90,7 +107,7 @@ class Plane final : public SnapshotSink {
 
   /// Readable when events wait; then call drain_events().
   int events_fd() const;
-  void drain_events(const std::function<void(const ListenEvent&)>& on_listen);
+  void drain_events(const Listeners& listeners);
 
   /// When end_connections() is to be called next; it may change with each publish() and end_connections().
   std::optional<std::chrono::steady_clock::time_point> next_end() const;

@@ -25,6 +25,10 @@ bool same(const std::vector<RowList>& a, const std::vector<RowList>& b) {
   });
 }
 
+bool same(const cw_set (&a)[CW_SETS], const std::array<cw_set, CW_SETS>& b) {
+  return std::equal(b.begin(), b.end(), a, KeyBytes<cw_set>{});
+}
+
 /// Lists of the sizes that the entry speaks of, empty.
 std::vector<RowList> lists_of(const cw_service& entry, const Maps& maps) {
   std::vector<RowList> lists;
@@ -53,6 +57,23 @@ cw_lookup piece_of(const std::vector<std::uint32_t>& lookup, std::uint32_t piece
 /// 0 is none.
 std::uint32_t next_generation(std::uint32_t generation) {
   return generation + 1 == 0 ? 1 : generation + 1;
+}
+
+using Ids = std::unordered_set<std::uint32_t>;
+
+void add_endpoints(const std::vector<RowList>& lists, Ids& into) {
+  for (const RowList& list : lists) {
+    for (const cw_endpoint& each : list.rows) into.insert(each.endpoint_id);
+  }
+}
+
+/// Those that keep their connections: all that may get some, and those of weight 0 beside them.
+void add_takers(const Service& service, Ids& into) {
+  const bool any_healthy = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                       [](const Endpoint& each) { return each.health == Health::healthy; });
+  for (const Endpoint& each : service.endpoints) {
+    if (each.health == (any_healthy ? Health::healthy : Health::unhealthy)) into.insert(each.id.value);
+  }
 }
 
 /// Of an endpoint that left while no agent ran, and whose service is gone too.
@@ -113,7 +134,6 @@ Result<void> Sync::adopt_rows() {
     if (service != services_.end() && key.generation == service->second.entry.generation &&
         key.list < service->second.lists.size() && key.slot < service->second.lists[key.list].rows.size()) {
       service->second.lists[key.list].rows[key.slot] = value;
-      service->second.serving.push_back(value.endpoint_id);
     } else if (const Result<bool> gone = maps_.endpoints.erase(key); !gone) {
       error += Result<void>(gone.error());
     }
@@ -141,6 +161,7 @@ Result<void> Sync::adopt_lookups() {
 }
 
 Result<void> Sync::apply(const Snapshot& snapshot) {
+  host_is_old_ = true;
   follow_known(snapshot);
   const bool aliases_stay = in_place_ && in_place_->aliases.same_as(snapshot.aliases);
   const bool workloads_stay = in_place_ && in_place_->workloads == snapshot.workloads;
@@ -223,25 +244,25 @@ Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
   if (Result<void> done = add_states(*service); !done) return done;
   ServiceRows rows = rows_of(*service);
   const auto kept = services_.find(id);
-  if (kept != services_.end() && same(kept->second.lists, rows.lists)) return put_entry(kept->second, service, rows);
+  if (kept != services_.end() && same(kept->second.lists, rows.lists) && same(kept->second.entry.sets, rows.sets))
+    return put_entry(kept->second, service, rows);
   const std::uint32_t generation = kept == services_.end() ? 1 : next_generation(kept->second.entry.generation);
   const cw_service entry = service_entry(*service, rows, generation);
   Result<void> done = put_lists(id, generation, rows.lists);
   if (done) done = maps_.service_states.put_new(id, {});
-  gone_services_.erase(id);
+  if (done) gone_services_.erase(id);
   if (done) done = maps_.services.put(id, entry);
   if (!done) {
     (void)erase_lists(id, generation, rows.lists);  // the old set stays in force
     return done;
   }
   FirstError error;
-  error += follow_serving(kept == services_.end() ? std::vector<std::uint32_t>{} : kept->second.serving, rows.serving,
-                          service->settings.drain_timeout);
+  error += follow(kept == services_.end() ? nullptr : &kept->second, service.get(), service->settings.drain_timeout);
   if (kept != services_.end()) {
     error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
     if (kept->second.source) error += remove_states(*kept->second.source, service.get());
   }
-  services_[id] = {entry, std::move(rows.lists), std::move(rows.serving), service};
+  services_[id] = {entry, std::move(rows.lists), service};
   return error.result();
 }
 
@@ -252,9 +273,8 @@ Result<void> Sync::put_entry(Rows& kept, const std::shared_ptr<const Service>& s
     kept.entry = entry;
   }
   FirstError error;
-  error += follow_serving(kept.serving, rows.serving, service->settings.drain_timeout);
+  error += follow(&kept, service.get(), service->settings.drain_timeout);
   if (kept.source) error += remove_states(*kept.source, service.get());
-  kept.serving = rows.serving;
   kept.source = service;
   return error.result();
 }
@@ -289,13 +309,17 @@ std::int64_t Sync::active_on(std::uint32_t endpoint) const {
   return state && *state ? (*state)->active : 0;
 }
 
-Result<void> Sync::follow_serving(const std::vector<std::uint32_t>& before, const std::vector<std::uint32_t>& now,
-                                  std::chrono::milliseconds drain) {
+Result<void> Sync::follow(const Rows* before, const Service* now, std::chrono::milliseconds drain) {
   FirstError error;
-  for (const std::uint32_t id : now) error += leaving_.stay(id);
-  const std::unordered_set<std::uint32_t> serving(now.begin(), now.end());
+  Ids served, serving;
+  if (before != nullptr) {
+    add_endpoints(before->lists, served);
+    if (before->source) add_takers(*before->source, served);
+  }
+  if (now != nullptr) add_takers(*now, serving);
+  for (const std::uint32_t id : serving) error += leaving_.stay(id);
   const MonotonicTime time = monotonic_now();
-  for (const std::uint32_t id : before) {
+  for (const std::uint32_t id : served) {
     if (!serving.contains(id)) error += leaving_.leave(id, time, drain);
   }
   return error.result();
@@ -303,14 +327,14 @@ Result<void> Sync::follow_serving(const std::vector<std::uint32_t>& before, cons
 
 std::vector<std::uint32_t> Sync::to_end(MonotonicTime now) const {
   std::vector<std::uint32_t> ids = leaving_.due(now);
-  std::erase_if(ids, [this](std::uint32_t id) { return active_on(id) == 0; });
+  std::erase_if(ids, [this](std::uint32_t id) { return active_on(id) <= 0; });
   return ids;
 }
 
 Result<void> Sync::clear_up(MonotonicTime now) {
   FirstError error;
   for (const std::uint32_t id : leaving_.due(now)) {
-    if (leaving_.looked_at(id, now, active_on(id) == 0) && !known_.contains(id)) error += erase_state(id);
+    if (leaving_.looked_at(id, now, active_on(id) <= 0) && !known_.contains(id)) error += erase_state(id);
   }
   error += erase_service_states();
   return error.result();
@@ -318,8 +342,8 @@ Result<void> Sync::clear_up(MonotonicTime now) {
 
 Result<void> Sync::erase_idle_states() {
   FirstError error;
-  for (const std::uint32_t id : leaving_.all()) {
-    if (known_.contains(id) || active_on(id) != 0) continue;
+  for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
+    if (known_.contains(id) || active_on(id) > 0) continue;  // those of a service that found no room, too
     error += leaving_.stay(id);
     error += erase_state(id);
   }
@@ -331,7 +355,7 @@ Result<void> Sync::erase_service_states() {
   FirstError error;
   std::erase_if(gone_services_, [&](std::uint32_t id) {
     const auto state = maps_.service_states.get(id);
-    if (state && *state && (*state)->active != 0) return false;
+    if (state && *state && (*state)->active > 0) return false;
     if (const Result<bool> erased = maps_.service_states.erase(id); !erased) error += Result<void>(erased.error());
     return true;
   });
@@ -342,13 +366,13 @@ Result<void> Sync::remove_unknown_states() {
   if (!std::exchange(unknown_states_, false)) return {};
   FirstError error;
   const MonotonicTime time = monotonic_now();
-  std::unordered_set<std::uint32_t> serving;
+  Ids serving;
   for (const auto& [service, rows] : services_) {
-    serving.insert(rows.serving.begin(), rows.serving.end());
+    if (rows.source) add_takers(*rows.source, serving);
   }
   for (const std::uint32_t id : std::vector<std::uint32_t>(states_.begin(), states_.end())) {
     if (serving.contains(id) || leaving_.has(id)) continue;
-    if (active_on(id) != 0) {
+    if (active_on(id) > 0) {
       error += leaving_.leave(id, time, kDefaultDrain);
     } else if (!known_.contains(id)) {
       error += erase_state(id);
@@ -380,7 +404,7 @@ Result<void> Sync::remove_service(std::uint32_t id) {
   if (const Result<bool> gone = maps_.services.erase(id); !gone) return gone.error();
   FirstError error;
   error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
-  error += follow_serving(kept->second.serving, {}, drain_of(kept->second.source));
+  error += follow(&kept->second, nullptr, drain_of(kept->second.source));
   gone_services_.insert(id);
   if (kept->second.source) error += remove_states(*kept->second.source, nullptr);
   error += remove_counters(id);
@@ -400,7 +424,7 @@ Result<void> Sync::remove_counters(std::uint32_t id) {
 }
 
 ServiceRows Sync::rows_of(const Service& service) {
-  if (service.settings.locality != Locality::off) host_.read();
+  if (service.settings.locality != Locality::off && std::exchange(host_is_old_, false)) host_.read();
   return service_rows(service, [this](const IpAddress& ip) { return host_.contains(ip); });
 }
 

@@ -82,7 +82,6 @@ class Sync {
   struct Rows {
     cw_service entry{};                     ///< as it stands in the map
     std::vector<RowList> lists;             ///< the rows and tables of that generation
-    std::vector<std::uint32_t> serving;     ///< endpoints that connections may go to or stay with
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
@@ -99,9 +98,8 @@ class Sync {
   Result<void> erase_idle_states();
   Result<void> erase_service_states();
   std::int64_t active_on(std::uint32_t endpoint) const;
-  /// Those of `before` that are not among `now` get no new connections, those of `now` do.
-  Result<void> follow_serving(const std::vector<std::uint32_t>& before, const std::vector<std::uint32_t>& now,
-                              std::chrono::milliseconds drain);
+  /// Endpoints that took connections before and do not now leave, those that do stay; null: the service is not there.
+  Result<void> follow(const Rows* before, const Service* now, std::chrono::milliseconds drain);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
@@ -116,18 +114,19 @@ class Sync {
 
   Maps& maps_;
   std::optional<Snapshot> in_place_;  ///< the last one, if all of it is in the maps: only differences are looked at
-  HostAddresses host_;
   std::function<Result<void>(std::uint32_t)> forget_ejection_;
   Leaving leaving_;
+  HostAddresses host_;
+  bool host_is_old_ = true;  ///< read once for a snapshot
   Mirror<cw_alias_key, cw_alias> aliases_;
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
-  std::unordered_set<std::uint32_t> states_;  ///< endpoints that have one
-  decltype(Snapshot::services) known_services_;  ///< of the newest snapshot
-  std::unordered_set<std::uint32_t> known_;      ///< their endpoints
+  std::unordered_set<std::uint32_t> states_;         ///< endpoints that have one
+  decltype(Snapshot::services) known_services_;      ///< of the newest snapshot
+  std::unordered_set<std::uint32_t> known_;          ///< their endpoints
   std::unordered_set<std::uint32_t> gone_services_;  ///< that have a state, for connections that go on
-  bool unknown_states_ = false;               ///< of an earlier agent, which may know more endpoints
+  bool unknown_states_ = false;                      ///< of an earlier agent, which may know more endpoints
 };
 
 }  // namespace causeway::kernel

@@ -18,7 +18,7 @@ std::vector<SlotShare> slot_shares(std::span<const std::uint32_t> weights) {
   while (!thin.empty() && !wide.empty()) {
     const std::uint32_t slot = thin.back(), giver = wide.back();
     thin.pop_back();
-    shares[slot] = {static_cast<std::uint32_t>((left[slot] << 32) / width), giver};
+    shares[slot] = {static_cast<std::uint32_t>((static_cast<unsigned __int128>(left[slot]) << 32) / width), giver};
     left[giver] -= width - left[slot];
     if (left[giver] >= width) continue;
     wide.pop_back();

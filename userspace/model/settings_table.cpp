@@ -73,8 +73,9 @@ constexpr std::array kTable{
         "who "
         "is a client), by a table of 100 entries an endpoint in which a change of one endpoint moves few clients. All "
         "of "
-        "them heed weights (an instance's attribute causeway:weight, 0 to 255, 1 if there is none; 0: no connections, "
-        "unless all have it). The proxy takes endpoints in turn by weight, whatever is set."),
+        "them heed weights (causeway set NAMESPACE/DISCOVERY-NAME weight.INSTANCE=9, or the instance's attribute "
+        "causeway:weight: 0 to 255, 1 if there is none; 0: no connections, unless all have it). The proxy takes "
+        "endpoints in turn by weight, whatever is set."),
     CHOICE(
         affinity, kAffinities,
         "Which connections maglev takes to the same endpoint. client_address: those of sockets that are bound to the "
@@ -89,7 +90,9 @@ constexpr std::array kTable{
         "connections go to all endpoints of the service. As Envoy's overprovisioning factor of 1.4 has it."),
     ROW(max_connections, count, 1, kMillion, false,
         "Open connections to all endpoints of the service, idle ones too. Beyond it an HTTP request waits until one is "
-        "free, and a TCP connection is reset. More than Envoy's 1024, which long-lived connections of databases and "
+        "free, and a TCP connection is reset; on the kernel path connect() is refused at once (ECONNREFUSED), and "
+        "dials "
+        "count from connect() on. More than Envoy's 1024, which long-lived connections of databases and "
         "WebSockets reach without any overload; few enough that one service leaves descriptors to the others "
         "where a process may have 20,000 (a connection takes two)."),
     ROW(max_pending_requests, count, 0, kMillion, false,
@@ -99,7 +102,8 @@ constexpr std::array kTable{
         "Retries under way at the same time. Beyond it a failure is passed on. Envoy's 3 would fail requests whenever "
         "an endpoint with more than 3 of them in flight ends; the amount of retries is what retry_budget bounds."),
     ROW(max_endpoint_connections, count, 1, kMillion, true,
-        "Open connections to one endpoint; beyond it others are chosen. Off, as at Envoy: a single endpoint may take "
+        "Open connections to one endpoint; beyond it others are chosen, on the kernel path one that is left out rather "
+        "than none. Off, as at Envoy: a single endpoint may take "
         "what the service may."),
     ROW(retries, count, 0, 10, false,
         "How often a request, or the connect of a TCP connection, is tried again on another endpoint: after a failed "
@@ -120,7 +124,8 @@ constexpr std::array kTable{
     ROW(idle_timeout, duration, 1, kYear, true,
         "How long any other connection may be silent. idleTimeoutSeconds of Service Connect sets it too."),
     ROW(drain_timeout, duration, 0, kHour, false,
-        "How long connections to an endpoint that leaves may go on. A task that is stopped gets SIGTERM at the latest "
+        "How long connections to an endpoint that leaves, or becomes unhealthy, may go on, on both paths. A task that "
+        "is stopped gets SIGTERM at the latest "
         "then."),
     ROW(ejection, toggle, 0, 1, false, "Whether an endpoint that keeps failing is left out for a while."),
     ROW(ejection_failures, count, 1, 100, false,
@@ -267,6 +272,9 @@ std::string unknown_setting(std::string_view name) {
   std::vector<std::string> names;
   for (const Setting& setting : kTable) names.emplace_back(setting.name);
   const auto asked = fmt::format("unknown setting \"{}\"", shown(name));
+  if (name.starts_with("weight"))
+    return fmt::format(
+        "{}; an instance's weight is its attribute causeway:weight, or `causeway set … weight.INSTANCE=N`", asked);
   if (const auto near = nearest(name, names)) return fmt::format("{}; did you mean {}?", asked, *near);
   return fmt::format("{}; the settings are: {}", asked, join(names, ", "));
 }

@@ -27,6 +27,15 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
      "Connections to endpoints that failed, and dials that found no endpoint."},
     {Metric::connect_duration_seconds, Kind::histogram, "causeway_connect_duration_seconds", kService,
      "Time to connect to an endpoint."},
+    {Metric::connection_duration_seconds, Kind::histogram, "causeway_connection_duration_seconds", kService,
+     "How long connections were open; counted when they end. Of the kernel path."},
+    {Metric::connection_rtt_seconds, Kind::histogram, "causeway_connection_rtt_seconds", kService,
+     "The round trip time to the endpoint as the kernel smoothed it, when the connection ends. Of the kernel path."},
+    {Metric::retransmits_total, Kind::counter, "causeway_retransmits_total", kService,
+     "Segments that were sent again to endpoints, SYNs too; counted when the connection ends. Of the kernel path."},
+    {Metric::connections_ended_total, Kind::counter, "causeway_connections_ended_total", kServiceReason,
+     "Connections that were ended because their endpoint had left and its drain time was over (`drain`). Of the kernel "
+     "path."},
     {Metric::bytes_sent_total, Kind::counter, "causeway_bytes_sent_total", kService,
      "Bytes from clients to endpoints; on the kernel path, of connections that ended."},
     {Metric::bytes_received_total, Kind::counter, "causeway_bytes_received_total", kService,
@@ -42,7 +51,7 @@ constexpr std::array<Definition, static_cast<std::size_t>(Metric::count)> kTable
     {Metric::overflows_total, Kind::counter, "causeway_overflows_total", kServiceReason,
      "Requests, connections and retries that a limit of the service refused."},
     {Metric::upstream_connections_active, Kind::gauge, "causeway_upstream_connections_active", kPath,
-     "Connections to endpoints that are open, idle ones too."},
+     "Connections to endpoints that are open, idle ones too; on the kernel path, dials under way too."},
     {Metric::requests_pending, Kind::gauge, "causeway_requests_pending", kPath,
      "Requests that wait for a connection because a limit is reached."},
     {Metric::retries_active, Kind::gauge, "causeway_retries_active", kPath, "Requests that are being tried again."},
@@ -99,7 +108,7 @@ std::string metrics_page() {
       "| `client` | the ECS service whose task dialled, or `host` for a process outside all tasks |\n"
       "| `path` | `proxy` or `kernel` |\n"
       "| `code` | `1xx` to `5xx`, or `none` |\n"
-      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of overflows: `connections`, `endpoint_connections`, `pending_requests`, `retries`, `retry_budget`; of the access log: `buffer`, `output` |\n"
+      "| `reason` | `refused`, `reset`, `timeout`, `no_endpoint`, `unreachable`, `limit`, `other`; of overflows: `connections`, `endpoint_connections`, `pending_requests`, `retries`, `retry_budget`; of the access log: `buffer`, `output`; of connections ended: `drain` |\n"
       "| `limit` | of a service: `max_connections`, `max_pending_requests`, `max_retries` ([settings](settings.md)); of clients: `header_bytes`, `header_fields`, `header_time`, `body_idle`, `connections`, `workload`, `descriptors` ([limits](limits.md)) |\n"
       "| `health` | `healthy`, `unhealthy`, `starting`, `draining` |\n"
       "| `sink` | `proxy`, `kernel`, `dns` |\n\n"

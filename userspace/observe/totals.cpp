@@ -1,5 +1,6 @@
 #include "observe/totals.h"
 
+#include <algorithm>
 #include <optional>
 #include <tuple>
 
@@ -26,6 +27,12 @@ void merge(Totals& into, const Totals& from) {
   for (std::size_t i = 0; i < into.connect_buckets.size(); ++i) into.connect_buckets[i] += from.connect_buckets[i];
   for (std::size_t i = 0; i < into.connections_failed.size(); ++i) into.connections_failed[i] += from.connections_failed[i];
   for (std::size_t i = 0; i < into.bounds_exceeded.size(); ++i) into.bounds_exceeded[i] += from.bounds_exceeded[i];
+  for (std::size_t i = 0; i < into.rtt_buckets.size(); ++i) into.rtt_buckets[i] += from.rtt_buckets[i];
+  for (std::size_t i = 0; i < into.lifetime_buckets.size(); ++i) into.lifetime_buckets[i] += from.lifetime_buckets[i];
+  into.rtt_sum_us += from.rtt_sum_us;
+  into.lifetime_sum_us += from.lifetime_sum_us;
+  into.retransmits += from.retransmits;
+  into.drained += from.drained;
   into.request_sum_us += from.request_sum_us;
   into.connect_sum_us += from.connect_sum_us;
   into.connections_opened += from.connections_opened;
@@ -64,6 +71,19 @@ void expose_connections(Exposition& out, const PairNames& names, std::string_vie
   for (const auto& [metric, value] : plain) out.add(metric, {ns, dn, client, path}, static_cast<double>(value));
 }
 
+void expose_overflows(Exposition& out, const PairNames& names, std::string_view path, const Totals& t) {
+  for (std::size_t i = 0; i < kOverflowReasons.size(); ++i) {
+    if (t.overflows[i] == 0) continue;
+    out.add(Metric::overflows_total,
+            {{"namespace", names.namespace_name},
+             {"discovery_name", names.discovery_name},
+             {"client", names.client},
+             {"path", path},
+             {"reason", kOverflowReasons[i]}},
+            static_cast<double>(t.overflows[i]));
+  }
+}
+
 void expose_requests(Exposition& out, const PairNames& names, const Totals& t) {
   const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name},
       client{"client", names.client};
@@ -76,12 +96,22 @@ void expose_requests(Exposition& out, const PairNames& names, const Totals& t) {
     const auto exceeded = t.bounds_exceeded[i];
     if (exceeded != 0) out.add(Metric::limits_exceeded_total, {ns, dn, client, path, {"limit", kBounds[i]}}, static_cast<double>(exceeded));
   }
-  for (std::size_t i = 0; i < kOverflowReasons.size(); ++i) {
-    const auto refused = t.overflows[i];
-    if (refused != 0) out.add(Metric::overflows_total, {ns, dn, client, path, {"reason", kOverflowReasons[i]}}, static_cast<double>(refused));
-  }
+  expose_overflows(out, names, "proxy", t);
   out.add_histogram(Metric::request_duration_seconds, {ns, dn, client, path}, kDurationBoundsUs, t.request_buckets, t.request_sum_us);
   out.add(Metric::retries_total, {ns, dn, client, path}, static_cast<double>(t.retries));
+}
+
+void expose_kernel(Exposition& out, const PairNames& names, const Totals& t) {
+  constexpr std::string_view kKernel = "kernel";
+  expose_connections(out, names, kKernel, t);
+  expose_overflows(out, names, kKernel, t);
+  const Label ns{"namespace", names.namespace_name}, dn{"discovery_name", names.discovery_name},
+      client{"client", names.client}, path{"path", kKernel};
+  out.add_histogram(Metric::connection_duration_seconds, {ns, dn, client, path}, kLifetimeBoundsUs, t.lifetime_buckets,
+                    t.lifetime_sum_us);
+  out.add_histogram(Metric::connection_rtt_seconds, {ns, dn, client, path}, kRttBoundsUs, t.rtt_buckets, t.rtt_sum_us);
+  out.add(Metric::retransmits_total, {ns, dn, client, path}, static_cast<double>(t.retransmits));
+  out.add(Metric::connections_ended_total, {ns, dn, client, path, {"reason", "drain"}}, static_cast<double>(t.drained));
 }
 
 constexpr PairNames kOtherNames{"other", "other", "other"};
@@ -189,9 +219,9 @@ void expose_totals(Exposition& out, const PathTotals& totals, const Snapshot& sn
   const auto kernel = with_names(totals.kernel, snapshot, clients);
   for (const auto& [key, t] : kernel.named) {
     const auto& service = *snapshot.services.at(std::get<0>(key));
-    expose_connections(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, "kernel", t);
+    expose_kernel(out, {service.namespace_name, service.discovery_name, std::get<1>(key)}, t);
   }
-  if (kernel.other) expose_connections(out, kOtherNames, "kernel", *kernel.other);
+  if (kernel.other) expose_kernel(out, kOtherNames, *kernel.other);
 }
 
 void expose_ejected(Exposition& out, const Snapshot& snapshot, const std::function<bool(EndpointId)>& is_ejected) {
@@ -202,6 +232,19 @@ void expose_ejected(Exposition& out, const Snapshot& snapshot, const std::functi
     out.add(Metric::endpoints_ejected,
             {{"namespace", service->namespace_name}, {"discovery_name", service->discovery_name}, {"path", "kernel"}},
             static_cast<double>(ejected));
+  }
+}
+
+void expose_kernel_usage(Exposition& out, const Snapshot& snapshot,
+                         const std::function<std::int64_t(ServiceId)>& active) {
+  for (const auto& [id, service] : snapshot.services) {
+    const auto used = static_cast<std::uint64_t>(std::max<std::int64_t>(0, active(id)));
+    if (!takes_kernel_path(service->settings) && used == 0) continue;
+    const Label ns{"namespace", service->namespace_name}, dn{"discovery_name", service->discovery_name},
+        path{"path", "kernel"};
+    out.add(Metric::upstream_connections_active, {ns, dn, path}, static_cast<double>(used));
+    out.add(Metric::limit_reached, {ns, dn, path, {"limit", "max_connections"}},
+            used >= service->settings.max_connections ? 1 : 0);
   }
 }
 

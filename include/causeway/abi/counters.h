@@ -25,6 +25,14 @@
   { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 15000000 }
 #define CW_DURATION_BUCKETS 15
 
+/* As above, of round trip times (smoothed, when the connection ends) and of how long connections were open. */
+#define CW_RTT_BOUNDS_US \
+  { 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000 }
+#define CW_RTT_BUCKETS 14
+#define CW_LIFETIME_BOUNDS_US \
+  { 1000, 10000, 100000, 1000000, 10000000, 60000000, 600000000, 3600000000 }
+#define CW_LIFETIME_BUCKETS 9
+
 struct cw_counters_key {
   __u32 service_id; /* CW_COUNTED_TOGETHER: of those that found no room */
   __u32 client_id;
@@ -45,5 +53,10 @@ struct cw_counters {
   __u64 ejection_returns;
   __u64 connect_buckets[CW_DURATION_BUCKETS];
   __u64 connect_sum_us;
+  __u64 retransmits; /* segments, SYNs too; counted when the connection or dial ends */
+  __u64 rtt_buckets[CW_RTT_BUCKETS];
+  __u64 rtt_sum_us;
+  __u64 lifetime_buckets[CW_LIFETIME_BUCKETS];
+  __u64 lifetime_sum_us;
 };
-CW_ASSERT_SIZE(cw_counters, 256);
+CW_ASSERT_SIZE(cw_counters, 464);

@@ -180,9 +180,26 @@ struct cw_udp_peer {
 CW_ASSERT_SIZE(cw_udp_peer, 28);
 CW_ASSERT_OFFSET(cw_udp_peer, namespace_number, 20);
 
-/* In the ring buffer: a task's server began (1) or stopped (0) listening. */
+/* In the ring buffer. The first word is the type. */
+#define CW_EVENT_LISTEN 1
+#define CW_EVENT_EJECTION 2
+
+/* A task's server began (1) or stopped (0) listening. */
 struct cw_listen_event {
-  struct cw_socket_address address;
+  __u32 type;
   __u32 listening;
+  struct cw_socket_address address;
 };
-CW_ASSERT_SIZE(cw_listen_event, 24);
+CW_ASSERT_SIZE(cw_listen_event, 28);
+
+/* An endpoint is left out (1), once more perhaps, or taken back (0). */
+struct cw_ejection_event {
+  __u32 type;
+  __u32 ejected;
+  __u32 service_id;
+  __u32 endpoint_id;
+  __u32 run;       /* CW_RUN_…: by which failures */
+  __u32 ejections; /* in a row */
+  __u64 until_ns;  /* CLOCK_MONOTONIC; as cw_endpoint_state.until */
+};
+CW_ASSERT_SIZE(cw_ejection_event, 32);

@@ -80,12 +80,12 @@ TEST(Views, Services) {
 
 TEST(Views, Endpoints) {
   EXPECT_EQ(endpoints_text(parse(R"({"endpoints": [
-      {"namespace": "myapp.local", "discovery_name": "users", "instance_id": "i-1", "address": "127.254.0.1", "port": 3000, "health": "healthy"},
-      {"namespace": "myapp.local", "discovery_name": "users", "instance_id": "i-2", "address": "2001:db8::1", "port": 80, "health": "draining"}]})"),
+      {"namespace": "myapp.local", "discovery_name": "users", "instance_id": "i-1", "address": "127.254.0.1", "port": 3000, "weight": 10, "health": "healthy"},
+      {"namespace": "myapp.local", "discovery_name": "users", "instance_id": "i-2", "address": "2001:db8::1", "port": 80, "weight": 1, "health": "draining"}]})"),
                            false),
-            "NAMESPACE    DISCOVERY NAME  INSTANCE  ADDRESS           HEALTH\n"
-            "myapp.local  users           i-1       127.254.0.1:3000  healthy\n"
-            "myapp.local  users           i-2       [2001:db8::1]:80  draining\n");
+            "NAMESPACE    DISCOVERY NAME  INSTANCE  ADDRESS           WEIGHT  HEALTH\n"
+            "myapp.local  users           i-1       127.254.0.1:3000      10  healthy\n"
+            "myapp.local  users           i-2       [2001:db8::1]:80       1  draining\n");
 }
 
 TEST(Views, TasksHideStoppedOnesUnlessAsked) {

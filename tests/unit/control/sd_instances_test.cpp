@@ -53,12 +53,16 @@ TEST_F(SdInstances, AreRegisteredUpdatedAndDeregistered) {
   register_instance(web_, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.2'}");
   EXPECT_EQ(json::serialize(ok("GetInstance", of("i-1")).at("Instance").at("Attributes")),
             quoted("{'AWS_INSTANCE_IPV4':'10.0.0.2'}"));
-  EXPECT_EQ(controller_->state().instances.at(web_).at("i-1").number, number) << "the same endpoint, updated";
+  EXPECT_GT(controller_->state().instances.at(web_).at("i-1").number, number) << "another address, another endpoint";
+  const auto moved = controller_->state().instances.at(web_).at("i-1").number;
   EXPECT_EQ(revision(), before + 2);
+  register_instance(web_, "i-1", "{'AWS_INSTANCE_IPV4':'10.0.0.2','zone':'c'}");
+  EXPECT_EQ(controller_->state().instances.at(web_).at("i-1").number, moved) << "the same endpoint, updated";
+  EXPECT_EQ(revision(), before + 3);
   EXPECT_EQ(ok("GetService", "{'Id':'" + web_ + "'}").at("Service").at("InstanceCount"), 1);
 
   ok("DeregisterInstance", of("i-1"));
-  EXPECT_EQ(revision(), before + 3);
+  EXPECT_EQ(revision(), before + 4);
   EXPECT_THAT(refused("GetInstance", of("i-1")), StartsWith("404 InstanceNotFound: "));
   EXPECT_THAT(refused("DeregisterInstance", of("i-1")), StartsWith("404 InstanceNotFound: "));
   EXPECT_TRUE(found().empty());

@@ -111,6 +111,33 @@ TEST(ServiceSettings, ServicesAreFoundByTheirNames) {
   EXPECT_THAT(no_such_service(world.state, "myapp.local/wbe"), HasSubstr("did you mean MyApp.local/web?"));
 }
 
+TEST(ServiceSettings, WeightsAreTheInstances) {
+  SettableService world;
+  world.register_instance(world.service(), "i-1", {{"AWS_INSTANCE_IPV4", "10.0.0.1"}, {"AWS_INSTANCE_PORT", "80"}});
+  const auto set = [&](std::map<std::string, std::string> put, std::vector<std::string> remove) {
+    Result<void> done;
+    world.change([&](Call& call) -> Result<void> {
+      done = change_settings(call, "myapp.local/web", put, remove);
+      return {};
+    });
+    return done ? std::string("ok") : done.error().message();
+  };
+  const auto weight = [&] {
+    const auto& attributes = world.state.instances.at(world.service().id).at("i-1").attributes;
+    const auto found = attributes.find("causeway:weight");
+    return found == attributes.end() ? std::string("none") : found->second;
+  };
+  EXPECT_EQ(set({{"weight.i-1", "9"}}, {}), "ok");
+  EXPECT_EQ(weight(), "9");
+  EXPECT_THAT(set({{"weight.i-1", "256"}}, {}), HasSubstr("a whole number from 0 to 255, not \"256\""));
+  EXPECT_THAT(set({{"weight.i-2", "1"}}, {}), HasSubstr("did you mean i-1?"));
+  EXPECT_THAT(set({{"weight.i-1", "1"}, {"retries", "1"}}, {}), HasSubstr("in two steps"));
+  EXPECT_THAT(set({{"weight", "1"}}, {}), HasSubstr("weight.INSTANCE=N"));
+  EXPECT_EQ(weight(), "9");
+  EXPECT_EQ(set({}, {"weight.i-1"}), "ok");
+  EXPECT_EQ(weight(), "none");
+}
+
 TEST(ServiceSettings, AtMostThirtyAttributes) {
   SettableService world;
   for (int i = 0; i < 29; ++i) world.attribute("a" + std::to_string(i), "");

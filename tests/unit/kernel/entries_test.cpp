@@ -195,6 +195,8 @@ TEST(ServiceRows, ThoseOfThisHostOnceMore) {
   EXPECT_EQ(texts(rows, CW_LOCAL + CW_REACHES_V4), (Texts{"10.1.0.1:80"}));
   EXPECT_EQ(texts(rows, CW_LOCAL + CW_REACHES_V6), (Texts{"[fd01::1]:80"}));
   EXPECT_EQ(rows.local_known, 3u);
+  service.endpoints[1].weight = 0;
+  EXPECT_EQ(rows_of(service).local_known, 2u) << "nobody misses what gets no connections";
   service.settings.locality = Locality::off;
   rows = rows_of(service);
   EXPECT_EQ(rows.sets[CW_LOCAL].count, 0u);

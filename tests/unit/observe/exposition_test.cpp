@@ -1,11 +1,11 @@
 #include "observe/exposition.h"
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <fstream>
 #include <sstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "observe/totals.h"
 
@@ -26,8 +26,9 @@ TEST(Exposition, HistogramsAreCumulativeAndInSeconds) {
   const std::uint64_t buckets[] = {1, 2, 4};
   out.add_histogram(Metric::connect_duration_seconds, {{"path", "proxy"}}, bounds, buckets, 1'500'000);
   const auto text = out.text();
-  for (const char* line : {"_bucket{path=\"proxy\",le=\"0.0001\"} 1\n", "_bucket{path=\"proxy\",le=\"0.0025\"} 3\n",
-                           "_bucket{path=\"proxy\",le=\"+Inf\"} 7\n", "_sum{path=\"proxy\"} 1.5\n", "_count{path=\"proxy\"} 7\n"}) {
+  for (const char* line :
+       {"_bucket{path=\"proxy\",le=\"0.0001\"} 1\n", "_bucket{path=\"proxy\",le=\"0.0025\"} 3\n",
+        "_bucket{path=\"proxy\",le=\"+Inf\"} 7\n", "_sum{path=\"proxy\"} 1.5\n", "_count{path=\"proxy\"} 7\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\nin\n" << text;
   }
 }
@@ -69,8 +70,11 @@ TEST(Totals, AddsUpWorkersAndNamesClients) {
   expose_totals(out, {add_up(slab), {}}, *snapshot, names);
   expose_endpoints(out, *snapshot);
   const auto text = out.text();
-  EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"frontend\","
-                        "path=\"proxy\",code=\"2xx\"} 20\n"), 1u) << text;
+  EXPECT_EQ(count(text,
+                  "causeway_requests_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"frontend\","
+                  "path=\"proxy\",code=\"2xx\"} 20\n"),
+            1u)
+      << text;
   EXPECT_EQ(count(text, "health=\"starting\"} 1\n"), 1u);
 }
 
@@ -91,11 +95,11 @@ TEST(Totals, WhatIsInUseIsTheServicesAndMeasuredByItsLimits) {
   expose_totals(out, {add_up(slab), {}}, *snapshot, {});
   const auto text = out.text();
   const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",path=\"proxy\"";
-  for (const auto& line : {"causeway_upstream_connections_active" + of + "} 7\n",
-                           "causeway_requests_pending" + of + "} 2\n", "causeway_retries_active" + of + "} 0\n",
-                           "causeway_limit_reached" + of + ",limit=\"max_connections\"} 1\n",
-                           "causeway_limit_reached" + of + ",limit=\"max_pending_requests\"} 0\n",
-                           "causeway_limit_reached" + of + ",limit=\"max_retries\"} 0\n"}) {
+  for (const auto& line :
+       {"causeway_upstream_connections_active" + of + "} 7\n", "causeway_requests_pending" + of + "} 2\n",
+        "causeway_retries_active" + of + "} 0\n", "causeway_limit_reached" + of + ",limit=\"max_connections\"} 1\n",
+        "causeway_limit_reached" + of + ",limit=\"max_pending_requests\"} 0\n",
+        "causeway_limit_reached" + of + ",limit=\"max_retries\"} 0\n"}) {
     EXPECT_EQ(count(text, line), 1u) << line << "in\n" << text;
   }
   EXPECT_EQ(count(text, "client=\"host\",path=\"proxy\",reason=\"retries\"} 3\n"), 1u);
@@ -115,8 +119,11 @@ TEST(Totals, CardinalityIsBoundedAndNothingIsLost) {
   expose_totals(out, {add_up(slab), {}}, *snapshot_of(kServices), {});
   const auto text = out.text();
   EXPECT_EQ(count(text, "causeway_requests_total{"), kMaxPairs + 1);
-  EXPECT_EQ(count(text, "causeway_requests_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\",code=\"2xx\"} " +
-                            std::to_string(kServices - kMaxPairs) + "\n"), 1u);
+  EXPECT_EQ(count(text,
+                  "causeway_requests_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path="
+                  "\"proxy\",code=\"2xx\"} " +
+                      std::to_string(kServices - kMaxPairs) + "\n"),
+            1u);
 }
 
 TEST(Totals, TheKernelPathHasConnectionsAndBytesAlone) {
@@ -164,8 +171,14 @@ TEST(Totals, WhatAProxyMayWriteIsNamedFromTheSnapshotAlone) {
   expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
   const auto text = out.text();
   EXPECT_EQ(count(text, "causeway_retries_total{"), 2u);
-  EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"unknown\",path=\"proxy\"} 5\n"), 1u);
-  EXPECT_EQ(count(text, "causeway_retries_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\"} 7\n"), 1u);
+  EXPECT_EQ(count(text,
+                  "causeway_retries_total{namespace=\"myapp.local\",discovery_name=\"service-1\",client=\"unknown\","
+                  "path=\"proxy\"} 5\n"),
+            1u);
+  EXPECT_EQ(
+      count(text,
+            "causeway_retries_total{namespace=\"other\",discovery_name=\"other\",client=\"other\",path=\"proxy\"} 7\n"),
+      1u);
 }
 
 TEST(Totals, AddsUpTheAccessLogOfAllWorkers) {
@@ -184,7 +197,8 @@ TEST(Totals, AddsUpTheAccessLogOfAllWorkers) {
 }
 
 TEST(MetricsTable, StandsInItsOrder) {
-  for (std::size_t i = 0; i < metrics_table().size(); ++i) EXPECT_EQ(static_cast<std::size_t>(metrics_table()[i].metric), i);
+  for (std::size_t i = 0; i < metrics_table().size(); ++i)
+    EXPECT_EQ(static_cast<std::size_t>(metrics_table()[i].metric), i);
 }
 
 TEST(MetricsTable, ThePageIsWhatTheTableMakes) {
@@ -196,6 +210,36 @@ TEST(MetricsTable, ThePageIsWhatTheTableMakes) {
   EXPECT_TRUE(page.str() == made) << "docs/metrics.md is out of date; the text expected is in ./metrics.md.expected";
 }
 
+TEST(Totals, TheKernelPathsLimitsAndEnds) {
+  TotalsMap kernel;
+  Totals& host = kernel[{ServiceId{1}, kHostClient}];
+  host.overflows[static_cast<std::size_t>(Overflow::connections)] = 4;
+  host.drained = 2;
+  host.retransmits = 9;
+  host.rtt_buckets[0] = 3;
+  host.rtt_sum_us = 60;
+  host.lifetime_buckets[8] = 1;
+  auto snapshot = std::make_shared<Snapshot>(*snapshot_of(1));
+  auto service = std::make_shared<Service>(*snapshot->services.at(ServiceId{1}));
+  service->settings.max_connections = 7;
+  snapshot->services[ServiceId{1}] = service;
+  Exposition out;
+  expose_totals(out, {{}, kernel}, *snapshot, {});
+  expose_kernel_usage(out, *snapshot, [](ServiceId) { return 7; });
+  const auto text = out.text();
+  const std::string of = "{namespace=\"myapp.local\",discovery_name=\"service-1\",";
+  const std::string by = of + "client=\"host\",path=\"kernel\"";
+  for (const auto& line :
+       {"causeway_overflows_total" + by + ",reason=\"connections\"} 4\n",
+        "causeway_connections_ended_total" + by + ",reason=\"drain\"} 2\n", "causeway_retransmits_total" + by + "} 9\n",
+        "causeway_connection_rtt_seconds_bucket" + by + ",le=\"5e-05\"} 3\n",
+        "causeway_connection_duration_seconds_count" + by + "} 1\n",
+        "causeway_upstream_connections_active" + of + "path=\"kernel\"} 7\n",
+        "causeway_limit_reached" + of + "path=\"kernel\",limit=\"max_connections\"} 1\n"}) {
+    EXPECT_EQ(count(text, line), 1u) << line << "in\n" << text;
+  }
+}
+
 TEST(MetricsTable, PromtoolHasNothingToSay) {
   auto slab = Slab::create(1).value();
   auto& slot = slab.slot(0, ServiceId{1}, kHostClient);
@@ -205,8 +249,11 @@ TEST(MetricsTable, PromtoolHasNothingToSay) {
   for (auto& overflow : slot.overflows) bump(overflow);
   slot.request_duration.observe(10);
   Exposition out;
-  expose_totals(out, {add_up(slab), {}}, *snapshot_of(1), {});
+  TotalsMap kernel;
+  kernel[{ServiceId{1}, kHostClient}].overflows[0] = 1;
+  expose_totals(out, {add_up(slab), kernel}, *snapshot_of(1), {});
   expose_endpoints(out, *snapshot_of(1));
+  expose_kernel_usage(out, *snapshot_of(1), [](ServiceId) { return 1; });
   expose_access_log(out, slab);
   out.add(Metric::dns_queries_total, {{"result", "answered"}}, 1);
   out.add(Metric::snapshot_revision, {{"sink", "proxy"}}, 1);
