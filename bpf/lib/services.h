@@ -31,7 +31,7 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, CW_MAX_ENDPOINTS);
+  __uint(max_entries, CW_MAX_ROWS);
   __type(key, struct cw_endpoint_key);
   __type(value, struct cw_endpoint);
 } endpoints __weak SEC(".maps");

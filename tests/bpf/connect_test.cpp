@@ -104,7 +104,7 @@ TEST_F(Connect, LeavesUdpToAliasAddressesAlone) {
 }
 
 TEST_F(Connect, FollowsASnapshot) {
-  snapshot.aliases[0].port = 8080;
+  snapshot.aliases.change([](auto& all) { all[0].port = 8080; });
   publish();
   EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at("127.255.0.10:80"), AF_INET); }), "ECONNREFUSED");
   EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at("127.255.0.10:8080"), AF_INET); }), "ok 127.255.0.10:8080");

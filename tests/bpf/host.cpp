@@ -88,7 +88,7 @@ void Host::SetUp() {
     alias.vip6 = *IpAddress::parse(fmt::format("100::{}", id));
     alias.port = 80;
     alias.service = ServiceId(id);
-    snapshot.aliases.push_back(alias);
+    snapshot.aliases.change([&](auto& all) { all.push_back(alias); });
   }
 }
 
@@ -123,6 +123,7 @@ kernel::PlaneOptions Host::options() const {
   options.proxy_v6 = at(kProxyV6);
   options.dns_v4 = at(kDnsV4);
   options.dns_v6 = at(kDnsV6);
+  options.sizes = sizes;
   options.end_by_netlink = by_netlink;
   return options;
 }

@@ -462,7 +462,9 @@ TEST_F(PathCounted, BeyondItsRoomPairsAreCountedTogether) {
     while (!channel.hear().empty()) channel.say(dial_tcp(at(kAlias), AF_INET));
   });
   for (std::uint32_t number = 1; number <= kClients; ++number) {
-    snapshot.workloads["one"].client = ClientId(number);
+    Workload renamed = snapshot.workloads.at("one");
+    renamed.client = ClientId(number);
+    snapshot.workloads["one"] = renamed;
     publish();
     client.say("dial");
     ASSERT_EQ(client.hear(), fmt::format("ok {}", kAlias));

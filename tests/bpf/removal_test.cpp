@@ -213,7 +213,7 @@ TEST_P(KernelRemoval, OneOfWeightZeroKeepsItsConnections) {
   serve({kOne, kTwo});
   Client client(host);
   for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
-  auto weighed = std::make_shared<Service>(*snapshot.services[ServiceId(10)]);
+  auto weighed = std::make_shared<Service>(*snapshot.services.at(ServiceId(10)));
   weighed->endpoints[0].weight = 0;
   snapshot.services[ServiceId(10)] = weighed;
   publish();

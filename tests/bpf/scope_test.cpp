@@ -72,7 +72,7 @@ TEST_F(Scope, KernelSocketsAreLeftAlone) {
   for (const bool has_mptcp : {true, false}) {
     config.has_mptcp = has_mptcp;
     ASSERT_TRUE(kernel::make_pin_directories(pin_root));
-    const auto object = kernel::load_object(config, pin_root);
+    const auto object = kernel::load_object(config, {}, pin_root);
     ASSERT_TRUE(object) << object.error().message();
     for (const kernel::Program& program : object->programs) {
       if (program.name != "connect4") continue;

@@ -95,6 +95,23 @@ class Comparison(ToolTest):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(re.findall(r"(?m)^causeway +(http|tcp) +[\d.]+ +[\d.]+ +-?[\d.]+$", done.stdout), ["http", "tcp"])
 
+    def test_growing_tables(self):
+        table, plot = self.directory / "rows.csv", self.directory / "plot.png"
+        done = self.run_tool("--scale", "--sizes", "1x1,3x9", "--rounds", "1", "--seconds", "0.2", "--cpu", "own", "--csv", table, "--png", plot)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        with open(table) as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([(row["services"], row["endpoints"], row["peer"]) for row in rows],
+                         [(*size, peer) for size in (("1", "1"), ("3", "9")) for peer in ("direct", "causeway-kernel", "direct-again", "dnat")])
+        for row in rows:
+            self.assertGreater(int(row["connections"]), 100, row)
+            self.assertGreater(float(row["cpu_us"]), 0, row)
+            self.assertLessEqual(float(row["p50_us"]), float(row["p99_us"]), row)
+        self.assertRegex(done.stdout, r"(?m)^  causeway-kernel +3 x 9 +[\d.]+ ")
+        self.assertRegex(done.stdout, r"a service with an alias: \d+ B")
+        self.assertRegex(done.stdout, r"(?m)^  an endpoint: \d+ B")
+        self.assertEqual(plot.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+
     def test_an_interrupt_takes_everything_down(self):
         table = self.directory / "rows.csv"
         moments = {"while it starts": namespaces, "while it measures": lambda _: table.exists() and table.read_text().count("\n") > 1}

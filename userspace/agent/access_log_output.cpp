@@ -46,9 +46,14 @@ Result<Fd> open_access_log(const std::string& path) {
 
 void AccessLogOutput::follow(const Snapshot& snapshot) {
   if (wanted_ || path_.empty()) return;
-  wanted_ = std::any_of(snapshot.services.begin(), snapshot.services.end(),
-                        [](const auto& entry) { return entry.second->access_log.format != AccessLogFormat::off; });
-  if (wanted_) open();
+  using Ptr = std::shared_ptr<const Service>;
+  for_each_difference(seen_, snapshot.services, [this](ServiceId, const Ptr* /*was*/, const Ptr* is) {
+    wanted_ = wanted_ || (is != nullptr && (*is)->access_log.format != AccessLogFormat::off);
+  });
+  seen_ = snapshot.services;
+  if (!wanted_) return;
+  seen_.clear();
+  open();
 }
 
 void AccessLogOutput::reopen() {

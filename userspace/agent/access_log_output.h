@@ -37,6 +37,7 @@ class AccessLogOutput {
   std::function<void(Fd)> give_;
   boost::asio::steady_timer timer_;  ///< until the next try
   bool wanted_ = false;
+  decltype(Snapshot::services) seen_;  ///< until it is wanted
 };
 
 }  // namespace causeway::agent

@@ -12,6 +12,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "feed/limits.h"
+#include "kernel/sizes.h"
 #include "model/settings_table.h"
 #include "model/snapshot.h"
 
@@ -58,6 +59,7 @@ struct Config {
   } proxy;
 
   feed::ProxyLimits limits;
+  kernel::MapSizes kernel;
 
   struct Dns {
     bool capture = true;

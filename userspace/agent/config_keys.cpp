@@ -32,6 +32,14 @@ Kind seconds(std::uint64_t min, std::uint64_t max) {
       });
 }
 
+/// How much a map of the kernel is to hold.
+template <std::uint32_t kernel::MapSizes::*kMember>
+Kind size(std::uint64_t max) {
+  return integer(
+      1, max, [](Config& c, std::uint64_t v) { c.kernel.*kMember = static_cast<std::uint32_t>(v); },
+      [](Config& c) -> std::uint64_t { return c.kernel.*kMember; });
+}
+
 ConfigKey key(std::string_view table, std::string_view name, Kind kind, std::string_view text) {
   return {table, name, std::move(kind.expects), text, std::move(kind.set), std::move(kind.show)};
 }
@@ -99,7 +107,8 @@ std::vector<ConfigKey> make_keys() {
       integer(
           0, 3600, [](Config& c, std::uint64_t v) { c.proxy.drain = std::chrono::seconds(v); },
           [](Config& c) { return static_cast<std::uint64_t>(c.proxy.drain.count()); }),
-      "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its service, "
+      "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its "
+      "service, "
       "[settings.md](settings.md).");
 
   using feed::ProxyLimits;
@@ -110,16 +119,27 @@ std::vector<ConfigKey> make_keys() {
   add("limits", "header_seconds", seconds<&ProxyLimits::header_time>(1, 3600),
       "How long a request's head may take from its first byte to its last. A slower one is answered 408.");
   add("limits", "body_idle_seconds", seconds<&ProxyLimits::body_idle>(0, 86400),
-      "How long a request's body may pause; a shorter http_idle_timeout of the service ends it sooner. 408 after that. 0: "
+      "How long a request's body may pause; a shorter http_idle_timeout of the service ends it sooner. 408 after that. "
+      "0: "
       "as long as the service's.");
   add("limits", "connections", number<&ProxyLimits::connections>(1, 4'000'000),
       "Connections of clients that the proxy takes in all.");
   add("limits", "connections_per_workload", number<&ProxyLimits::connections_per_workload>(0, 4'000'000),
-      "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three quarters "
+      "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three "
+      "quarters "
       "of connections, or of half of the descriptors where those are fewer.");
   add("limits", "descriptors", number<&ProxyLimits::descriptors>(64, 4'000'000, true),
       "File descriptors that the proxy may use. An eighth is kept for connections to endpoints. 0, or more than the "
       "hard limit of open files: that limit.");
+
+  using kernel::MapSizes;
+  add("kernel", "max_services", size<&MapSizes::services>(1'000'000), "Services.");
+  add("kernel", "max_endpoints", size<&MapSizes::endpoints>(4'000'000),
+      "Endpoints of all services together. A change of a service needs room for its old and its new ones for a "
+      "moment.");
+  add("kernel", "max_aliases", size<&MapSizes::aliases>(4'000'000),
+      "Names of aliases, by port. An alias without a dnsName has two names.");
+  add("kernel", "max_tasks", size<&MapSizes::tasks>(1'000'000), "Tasks of this host, of four ports each on average.");
 
   add("dns", "capture", boolean(FIELD(bool, dns.capture)),
       "Whether the kernel takes intercepted processes' queries, to whatever resolver, to the agent.");
@@ -130,11 +150,13 @@ std::vector<ConfigKey> make_keys() {
   add("log", "level", log_level(FIELD(log::Level, log.level)), "Lines below it are not written.");
 
   add("access_log", "path", path_or_word(FIELD(std::string, access_log.path), 200, "stdout"),
-      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard output. "
+      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard "
+      "output. "
       "Empty: nothing is logged, whatever a service asks for.");
   add("access_log", "enabled", boolean(FIELD(bool, access_log.enabled)),
       "Whether requests to services without an `accessLogConfiguration` are logged too.");
-  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)), "Of those services' lines.");
+  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)),
+      "Of those services' lines.");
   add("access_log", "include_query_parameters", boolean(FIELD(bool, access_log.include_query_parameters)),
       "Whether those services' paths are logged with their query, which may hold secrets.");
   return keys;
@@ -156,6 +178,9 @@ const std::vector<ConfigTable>& config_tables() {
       {"proxy", "The proxy process."},
       {"limits",
        "What the proxy's clients may use; [limits.md](limits.md) has what happens beyond, and what counts it."},
+      {"kernel",
+       "How much the kernel's tables hold; [limits.md](limits.md) has what they take, and what happens beyond. Tables "
+       "that a killed agent left keep their sizes until `causeway detach`."},
       {"dns", "Name resolution."},
       {"log", "The agent's log, on standard error."},
       {"access_log",

@@ -15,28 +15,42 @@ std::set<NameKey> alias_keys(const Snapshot& snapshot) {
   return keys;
 }
 
+/// Whether `names` has all names of `base`; without a look at what both have in common.
+bool has_names_of(const Snapshot& names, const Snapshot& base) {
+  if (!names.alias_names.same_as(base.alias_names)) return false;
+  bool all = true;
+  using Ptr = std::shared_ptr<const CloudMapName>;
+  for_each_difference(
+      names.cloud_map_names, base.cloud_map_names,
+      [&all](const std::string&, const Ptr* has, const Ptr* /*wanted*/) { all = all && has != nullptr; });
+  return all;
+}
+
 }  // namespace
 
 SnapshotPtr restrict_names(const SnapshotPtr& base, const SnapshotPtr& allowed) {
-  if (base == allowed) return base;
+  if (base == allowed || (allowed && has_names_of(*allowed, *base))) return base;
   const auto keys = allowed ? alias_keys(*allowed) : std::set<NameKey>{};
   const auto refused_alias = [&](const AliasName& a) { return !keys.contains({a.name, a.namespace_number}); };
-  const auto refused_name = [&](const auto& entry) { return !allowed || !allowed->cloud_map_names.contains(entry.first); };
-  if (std::none_of(base->alias_names.begin(), base->alias_names.end(), refused_alias) &&
-      std::none_of(base->cloud_map_names.begin(), base->cloud_map_names.end(), refused_name)) {
-    return base;
+  std::vector<std::string> refused_names;
+  for (const auto& [name, _] : base->cloud_map_names) {
+    if (!allowed || !allowed->cloud_map_names.contains(name)) refused_names.push_back(name);
   }
+  const bool refuses_aliases = std::any_of(base->alias_names.begin(), base->alias_names.end(), refused_alias);
+  if (!refuses_aliases && refused_names.empty()) return base;
   auto restricted = std::make_shared<Snapshot>(*base);
-  std::erase_if(restricted->alias_names, refused_alias);
-  std::erase_if(restricted->cloud_map_names, refused_name);
+  if (refuses_aliases) {
+    restricted->alias_names.change([&](std::vector<AliasName>& names) { std::erase_if(names, refused_alias); });
+  }
+  for (const auto& name : refused_names) restricted->cloud_map_names.erase(name);
   return restricted;
 }
 
 void DataPath::publish(SnapshotPtr next) {
   named_ = restrict_names(next, named_);
   sinks_.dns->publish(named_);
-  // A proxy that is away gets the newest alone when it is back. The kernel goes on without it meanwhile: it fails open to
-  // endpoints, which must be the present ones.
+  // A proxy that is away gets the newest alone when it is back. The kernel goes on without it meanwhile: it fails open
+  // to endpoints, which must be the present ones.
   const bool alive = sinks_.proxy_alive();
   if (!alive) in_flight_.clear();
   in_flight_.push_back(next);

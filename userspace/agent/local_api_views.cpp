@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include <boost/json/array.hpp>
 #include <unistd.h>
@@ -83,15 +84,17 @@ json::object status_view(const control::State& state, const Snapshot& snapshot, 
 
 json::object services_view(const Snapshot& snapshot, const RuntimeStatus& runtime) {
   json::array list;
+  std::unordered_map<ServiceId, json::array> aliases_of;
+  for (const Alias& alias : snapshot.aliases) {
+    aliases_of[alias.service].push_back(json::object{{"name", alias.name},
+                                                     {"port", alias.port},
+                                                     {"vip4", alias.vip4.to_string()},
+                                                     {"vip6", alias.vip6.to_string()}});
+  }
+  std::unordered_map<ServiceId, const ServiceCounters*> counters_of;
+  for (const ServiceCounters& counters : runtime.services) counters_of.emplace(counters.service, &counters);
   for (const auto& [id, service] : snapshot.services) {
-    json::array aliases;
-    for (const Alias& alias : snapshot.aliases) {
-      if (alias.service != id) continue;
-      aliases.push_back(json::object{{"name", alias.name},
-                                     {"port", alias.port},
-                                     {"vip4", alias.vip4.to_string()},
-                                     {"vip6", alias.vip6.to_string()}});
-    }
+    json::array aliases = std::move(aliases_of[id]);
     json::object one{{"namespace", service->namespace_name},
                      {"discovery_name", service->discovery_name},
                      {"service_id", id.value},
@@ -99,9 +102,8 @@ json::object services_view(const Snapshot& snapshot, const RuntimeStatus& runtim
                      {"path", path_of(*service, !aliases.empty())},
                      {"aliases", std::move(aliases)},
                      {"endpoints", health_counts(*service)}};
-    const auto counted = std::find_if(runtime.services.begin(), runtime.services.end(),
-                                      [id = id](const ServiceCounters& c) { return c.service == id; });
-    one["counters"] = counters_view(counted == runtime.services.end() ? ServiceCounters{} : *counted);
+    const auto counted = counters_of.find(id);
+    one["counters"] = counters_view(counted == counters_of.end() ? ServiceCounters{} : *counted->second);
     list.push_back(std::move(one));
   }
   return {{"services", std::move(list)}};

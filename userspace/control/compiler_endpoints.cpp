@@ -72,9 +72,13 @@ std::vector<Endpoint> endpoints_of(const Instances& instances) {
   return all;
 }
 
+std::string dns_name(const ServiceRecord& service, const NamespaceRecord& space) {
+  return lower_case(service.name + "." + space.name);
+}
+
 CloudMapName cloud_map_name(const ServiceRecord& service, const NamespaceRecord& space, const Instances& instances) {
   CloudMapName out;
-  out.name = lower_case(service.name + "." + space.name);
+  out.name = dns_name(service, space);
   out.routing = service.routing_policy == "WEIGHTED" ? RoutingPolicy::weighted : RoutingPolicy::multivalue;
   for (const auto& spec : service.dns_records) {
     if (const auto type = record_type(spec.type)) out.records.push_back({*type, spec.ttl});

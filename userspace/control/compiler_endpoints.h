@@ -22,7 +22,9 @@ std::optional<std::uint32_t> parse_weight(std::string_view text);
 Health health_of(const InstanceRecord& instance);
 /// The instances with an address and a port, ordered by their number.
 std::vector<Endpoint> endpoints_of(const Instances& instances);
-/// SERVICE.NAMESPACE as DNS answers it: draining instances are left out, starting ones unhealthy.
+/// SERVICE.NAMESPACE, lower case.
+std::string dns_name(const ServiceRecord& service, const NamespaceRecord& space);
+/// That name as DNS answers it: draining instances are left out, starting ones unhealthy.
 CloudMapName cloud_map_name(const ServiceRecord& service, const NamespaceRecord& space, const Instances& instances);
 
 }  // namespace causeway::control

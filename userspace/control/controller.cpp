@@ -1,5 +1,6 @@
 #include "control/controller.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -18,17 +19,6 @@ constexpr std::uint64_t kEventsKept = 4096;
 
 bool ended(const OperationRecord& operation) {
   return operation.status == "SUCCESS" || operation.status == "FAIL";
-}
-
-/// Whether an event of this key can change what compile_snapshot reads.
-bool reaches_data_path(std::string_view key) {
-  return key.starts_with("/namespaces/") || key.starts_with("/services/") || key.starts_with("/instances/") ||
-         key.starts_with("/ecs/") || key.starts_with("/vips/");
-}
-
-bool same_data_path(const Snapshot& a, const Snapshot& b) {
-  return a.namespaces == b.namespaces && a.services == b.services && a.aliases == b.aliases &&
-         a.alias_names == b.alias_names && a.cloud_map_names == b.cloud_map_names && a.workloads == b.workloads;
 }
 
 }  // namespace
@@ -50,10 +40,17 @@ Result<void> Controller::start() {
   for (const auto& entry : *head) {
     if (entry.key == kHeadKey) head_ = entry.modified;
   }
-  snapshot_ = compile_snapshot(state_, settings_, nullptr);
+  snapshot_ = compiler_.compile(nullptr);
+  std::vector<const OperationRecord*> over;
   for (const auto& [id, operation] : state_.operations) {
-    if (!ended(operation)) waiting_[id] = snapshot_->revision;
+    if (!ended(operation)) {
+      waiting_[id] = snapshot_->revision;
+    } else {
+      over.push_back(&operation);
+    }
   }
+  std::sort(over.begin(), over.end(), [](const auto* a, const auto* b) { return a->updated < b->updated; });
+  for (const auto* operation : over) ended_.push_back(operation->id);
   auto watched = store_.watch(state_.revision(), [this](const auto& events) { applied(events); });
   if (!watched) return watched.error();
   return {};
@@ -140,16 +137,24 @@ void Controller::applied(const std::vector<store::Event>& events) {
   for (const auto& event : events) {
     if (event.key == kHeadKey) head_ = event.revision;
   }
-  recompile(events);
+  auto next = compiler_.follow(snapshot_, events);
+  if (next != snapshot_) {
+    snapshot_ = std::move(next);
+    unpublished_ = true;
+  }
   constexpr std::string_view kOperations = "/operations/";
   for (const auto& event : events) {
     if (!event.key.starts_with(kOperations)) continue;
     const auto id = event.key.substr(kOperations.size());
     const auto found = state_.operations.find(id);
-    if (found == state_.operations.end() || ended(found->second))
+    if (found == state_.operations.end()) {
       waiting_.erase(id);
-    else
+    } else if (ended(found->second)) {
+      waiting_.erase(id);
+      ended_.push_back(id);
+    } else {
       waiting_.try_emplace(id, snapshot_->revision);
+    }
   }
   unannounced_.push_back(events);
   if (!busy_) announce();
@@ -159,16 +164,6 @@ void Controller::applied(const std::vector<store::Event>& events) {
       if (auto done = store_.compact(Revision(keep_from - kEventsKept)); !done) log::warn("{}", done.error().message());
     }
   }
-}
-
-void Controller::recompile(const std::vector<store::Event>& events) {
-  bool reaches = false;
-  for (const auto& event : events) reaches = reaches || reaches_data_path(event.key);
-  if (!reaches) return;
-  auto next = compile_snapshot(state_, settings_, snapshot_);
-  if (same_data_path(*next, *snapshot_)) return;
-  snapshot_ = std::move(next);
-  unpublished_ = true;
 }
 
 // Only after the store has returned: a callback that changes something itself (a task to stop) would otherwise run on a
@@ -227,10 +222,20 @@ void Controller::write_statuses(const std::vector<OperationRecord>& operations) 
       operation.updated = call.now();
       call.put(operation);
     }
+    forget_ended(call);
     return {};
   });
   // They stay in waiting_: the next acknowledgement or transaction tries again.
   if (!written) log::warn("end of {} operations not written: {}", operations.size(), written.error().message());
+}
+
+void Controller::forget_ended(Call& call) {
+  constexpr std::size_t kAtOnce = 100;  // a store of an earlier version may have many
+  for (std::size_t n = 0; n < kAtOnce && ended_.size() > settings_.ended_operations_kept; ++n) {
+    const auto found = state_.operations.find(ended_.front());
+    if (found != state_.operations.end()) call.erase(found->second);
+    ended_.pop_front();
+  }
 }
 
 }  // namespace causeway::control

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/call.h"
+#include "control/compiler.h"
 #include "model/snapshot.h"
 
 namespace causeway::control {
@@ -45,22 +46,24 @@ class Controller {
   struct Outcome;
   Outcome attempt(const std::function<bool(Call&)>& fill);
   void applied(const std::vector<store::Event>& events);
-  void recompile(const std::vector<store::Event>& events);
   void announce();
   void settle();
   void write_statuses(const std::vector<OperationRecord>& operations);
+  void forget_ended(Call& call);
 
   store::Store& store_;
   Settings settings_;
   const Clock& clock_;
   Random& random_;
   State state_;
+  SnapshotCompiler compiler_{state_, settings_};
   SnapshotPtr snapshot_;
   std::function<void(SnapshotPtr)> on_snapshot_;
   std::function<void(const std::vector<store::Event>&)> on_change_;
   Revision head_;                            ///< of kHeadKey: what the state was read at
   Revision acknowledged_;                    ///< by the data path
   std::map<std::string, Revision> waiting_;  ///< operations not ended, and the snapshot that they wait for
+  std::deque<std::string> ended_;            ///< operations that ended, the oldest first; some may be forgotten already
   std::optional<Error> broken_;              ///< an event that could not be applied; the state is stale since
   std::deque<std::vector<store::Event>> unannounced_;
   bool unpublished_ = false;  ///< the snapshot, to on_snapshot_
@@ -68,8 +71,5 @@ class Controller {
   bool busy_ = false;
   bool settling_ = false;
 };
-
-/// Compiles what the data path needs from the records. Reuses unchanged services of `previous`.
-SnapshotPtr compile_snapshot(const State& state, const Settings& settings, const SnapshotPtr& previous);
 
 }  // namespace causeway::control

@@ -27,12 +27,13 @@ struct Decision {
   std::vector<SocketAddress> resolvers;
 };
 
-/// On the server's thread, but set_zone() and revision(): any.
+/// On the server's thread, but set_zone(), zone() and revision(): any.
 class Responder {
  public:
   Responder(Counters& counters, std::vector<SocketAddress> fallback_resolvers);
 
   void set_zone(std::shared_ptr<const Zone> zone);
+  std::shared_ptr<const Zone> zone() const { return zone_.load(); }
   Revision revision() const;
   /// Our own listeners, which must never be asked.
   void set_own(std::vector<SocketAddress> listeners) { own_ = std::move(listeners); }

@@ -103,7 +103,9 @@ std::vector<SocketAddress> Server::addresses() const {
 
 void Server::publish(SnapshotPtr snapshot) {
   // Every query reads the newest zone: once it is stored it is in use, and so acknowledged.
-  state_->responder.set_zone(std::make_shared<const Zone>(std::move(snapshot)));
+  const auto before = state_->responder.zone();
+  if (before && before->snapshot() == snapshot) return;
+  state_->responder.set_zone(std::make_shared<const Zone>(std::move(snapshot), before.get()));
 }
 
 Revision Server::acknowledged() const {

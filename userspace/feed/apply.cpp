@@ -159,7 +159,11 @@ Result<Applier::Outcome> Applier::apply(std::string_view message) {
     next_->services[(*service)->id] = std::move(*service);
   }
   for (const auto id : delta.removed_services()) next_->services.erase(ServiceId(id));
-  if (auto applied = apply_aliases(next_->aliases, delta); !applied) return applied.error();
+  if (delta.aliases_size() != 0 || delta.removed_aliases_size() != 0) {
+    Result<void> applied;
+    next_->aliases.change([&](std::vector<Alias>& aliases) { applied = apply_aliases(aliases, delta); });
+    if (!applied) return applied.error();
+  }
   for (const auto& client : delta.clients()) next_->clients[ClientId(client.id())] = client.name();
   for (const auto id : delta.removed_clients()) next_->clients.erase(ClientId(id));
   if (!delta.last()) return Outcome{};

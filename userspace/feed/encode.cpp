@@ -95,23 +95,23 @@ class Parts {
 };
 
 void encode_services(Parts& parts, const Snapshot* before, const Snapshot& after) {
+  using Ptr = std::shared_ptr<const Service>;
   static const decltype(Snapshot::services) kNone;
-  const auto& old = before != nullptr ? before->services : kNone;
-  for (const auto& [id, service] : after.services) {
-    const auto it = old.find(id);
-    if (it != old.end() && (it->second == service || *it->second == *service)) continue;
-    auto& out = *parts.open().add_services();
-    put(out, *service);
-    parts.added(out.ByteSizeLong());
-  }
-  for (const auto& [id, service] : old) {
-    if (after.services.contains(id)) continue;
-    parts.open().add_removed_services(id.value);
-    parts.added(4);
-  }
+  for_each_difference(before != nullptr ? before->services : kNone, after.services,
+                      [&parts](ServiceId id, const Ptr* was, const Ptr* is) {
+                        if (is == nullptr) {
+                          parts.open().add_removed_services(id.value);
+                          parts.added(4);
+                        } else if (was == nullptr || **was != **is) {
+                          auto& out = *parts.open().add_services();
+                          put(out, **is);
+                          parts.added(out.ByteSizeLong());
+                        }
+                      });
 }
 
 void encode_aliases(Parts& parts, const Snapshot* before, const Snapshot& after) {
+  if (before != nullptr && before->aliases.same_as(after.aliases)) return;
   const auto old = sorted_aliases(before);
   const auto now = sorted_aliases(&after);
   auto o = old.begin();
@@ -143,20 +143,18 @@ void encode_aliases(Parts& parts, const Snapshot* before, const Snapshot& after)
 
 void encode_clients(Parts& parts, const Snapshot* before, const Snapshot& after) {
   static const decltype(Snapshot::clients) kNone;
-  const auto& old = before != nullptr ? before->clients : kNone;
-  for (const auto& [id, name] : after.clients) {
-    const auto it = old.find(id);
-    if (it != old.end() && it->second == name) continue;
-    auto& out = *parts.open().add_clients();
-    out.set_id(id.value);
-    out.set_name(name);
-    parts.added(out.ByteSizeLong());
-  }
-  for (const auto& [id, name] : old) {
-    if (after.clients.contains(id)) continue;
-    parts.open().add_removed_clients(id.value);
-    parts.added(4);
-  }
+  for_each_difference(before != nullptr ? before->clients : kNone, after.clients,
+                      [&parts](ClientId id, const std::string* /*was*/, const std::string* is) {
+                        if (is == nullptr) {
+                          parts.open().add_removed_clients(id.value);
+                          parts.added(4);
+                          return;
+                        }
+                        auto& out = *parts.open().add_clients();
+                        out.set_id(id.value);
+                        out.set_name(*is);
+                        parts.added(out.ByteSizeLong());
+                      });
 }
 
 }  // namespace

@@ -8,8 +8,12 @@
 
 namespace causeway::kernel {
 
-RawMap::RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds)
-    : name_(std::move(name)), fd_(std::move(fd)), limit_(limit), holds_(std::move(holds)) {}
+RawMap::RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds, std::string setting)
+    : name_(std::move(name)),
+      fd_(std::move(fd)),
+      limit_(limit),
+      holds_(std::move(holds)),
+      setting_(std::move(setting)) {}
 
 Result<void> RawMap::put_bytes(const void* key, const void* value) {
   return put_bytes(key, value, BPF_ANY);
@@ -23,11 +27,13 @@ Result<void> RawMap::put_bytes(const void* key, const void* value, std::uint64_t
   const int status = bpf_map_update_elem(fd(), key, value, flags);
   if (status == 0 || (status == -EEXIST && flags == BPF_NOEXIST)) return {};
   if (status == -E2BIG) {
+    const std::string set_by = setting_.empty() ? "" : ", set by " + setting_;
+    const std::string raise = setting_.empty() ? "" : " or raise " + setting_ + " and restart the agent";
     Error full =
         make_error("write to BPF map", name_,
-                   fmt::format("it is full: it holds {} {}, its limit; what was there stays in force, what did not "
-                               "fit is not served; delete some, or describe fewer on this host",
-                               limit_, holds_));
+                   fmt::format("it is full: its limit is {} {}{}; what was there stays in force, what did not "
+                               "fit is not in the kernel; delete some,{}",
+                               limit_, holds_, set_by, raise.empty() ? " or describe fewer on this host" : raise));
     full.code = E2BIG;
     return full;
   }

@@ -18,8 +18,9 @@ namespace causeway::kernel {
 class RawMap {
  public:
   RawMap() = default;
-  /// `limit`: its max_entries. `holds`: what an entry is, in the plural ("alias addresses").
-  RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds);
+  /// `limit`: its max_entries. `holds`: what an entry is, in the plural ("alias addresses"). `setting`: the key of the
+  /// configuration that sets the limit, or "".
+  RawMap(std::string name, Fd fd, std::uint32_t limit, std::string holds, std::string setting = {});
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
@@ -40,6 +41,7 @@ class RawMap {
   Fd fd_;
   std::uint32_t limit_ = 0;
   std::string holds_;
+  std::string setting_;
 };
 
 /// Thread-safe as the kernel's maps are: each call is one system call.

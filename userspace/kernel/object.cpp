@@ -1,5 +1,6 @@
 #include "kernel/object.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -28,13 +29,13 @@ Result<Fd> duplicate(int fd, const std::string& what) {
   return Fd(copy);
 }
 
+/// All but its size.
 bool fits(int pinned_fd, const bpf_map* map) {
   bpf_map_info info{};
   __u32 size = sizeof info;
   if (bpf_obj_get_info_by_fd(pinned_fd, &info, &size) != 0) return false;
   return info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
-         info.value_size == bpf_map__value_size(map) && info.max_entries == bpf_map__max_entries(map) &&
-         info.map_flags == bpf_map__map_flags(map);
+         info.value_size == bpf_map__value_size(map) && info.map_flags == bpf_map__map_flags(map);
 }
 
 bool is_shared(const bpf_map* map) {
@@ -42,7 +43,7 @@ bool is_shared(const bpf_map* map) {
 }  // .rodata is each load's own
 
 /// Takes over the maps that an earlier agent pinned.
-Result<void> reuse_maps(bpf_object* object, const std::string& directory, std::vector<std::string>& replaced) {
+Result<void> reuse_maps(bpf_object* object, const std::string& directory, Object& into) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
     if (!is_shared(map)) continue;
@@ -52,11 +53,15 @@ Result<void> reuse_maps(bpf_object* object, const std::string& directory, std::v
     if (!*pinned) continue;
     if (!fits(pinned->get(), map)) {
       if (Result<void> gone = unpin(path); !gone) return gone;
-      replaced.emplace_back(bpf_map__name(map));
+      into.replaced.emplace_back(bpf_map__name(map));
       continue;
     }
+    const __u32 wanted = bpf_map__max_entries(map);
     if (const int status = bpf_map__reuse_fd(map, pinned->get()); status < 0)
       return errno_error(-status, "reuse BPF map", path);
+    if (bpf_map__max_entries(map) != wanted)
+      into.kept_sizes.push_back(
+          fmt::format("{} ({} entries, {} asked for)", bpf_map__name(map), bpf_map__max_entries(map), wanted));
   }
   return {};
 }
@@ -75,25 +80,25 @@ Result<void> pin_maps(bpf_object* object, const std::string& directory) {
 }
 
 template <class M>
-Result<void> take(M& into, const bpf_map* map, const char* holds) {
+Result<void> take(M& into, const bpf_map* map, const char* holds, const char* setting = "") {
   Result<Fd> fd = duplicate(bpf_map__fd(map), bpf_map__name(map));
   if (!fd) return fd.error();
-  into = M(bpf_map__name(map), std::move(*fd), bpf_map__max_entries(map), holds);
+  into = M(bpf_map__name(map), std::move(*fd), bpf_map__max_entries(map), holds, setting);
   return {};
 }
 
 Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
   const auto& from = skeleton.maps;
   for (const Result<void>& taken : {
-           take(maps.aliases, from.aliases, "alias addresses (two an alias)"),
-           take(maps.workloads, from.workloads, "tasks"),
-           take(maps.workload_ports, from.workload_ports, "ports of tasks"),
-           take(maps.services, from.services, "services"),
-           take(maps.service_states, from.service_states, "services"),
-           take(maps.endpoints, from.endpoints, "endpoints"),
-           take(maps.lookups, from.lookups, "pieces of maglev tables"),
-           take(maps.endpoint_states, from.endpoint_states, "endpoints"),
-           take(maps.leaving, from.leaving, "endpoints that left and have connections"),
+           take(maps.aliases, from.aliases, "alias addresses (two an alias)", "kernel.max_aliases"),
+           take(maps.workloads, from.workloads, "tasks", "kernel.max_tasks"),
+           take(maps.workload_ports, from.workload_ports, "ports of tasks", "kernel.max_tasks"),
+           take(maps.services, from.services, "services", "kernel.max_services"),
+           take(maps.service_states, from.service_states, "services", "kernel.max_services"),
+           take(maps.endpoints, from.endpoints, "rows of endpoints", "kernel.max_endpoints"),
+           take(maps.lookups, from.lookups, "pieces of maglev tables", "kernel.max_endpoints"),
+           take(maps.endpoint_states, from.endpoint_states, "endpoints", "kernel.max_endpoints"),
+           take(maps.leaving, from.leaving, "endpoints that left and have connections", "kernel.max_endpoints"),
            take(maps.connections, from.connections, "connections"),
            take(maps.path_counters, from.path_counters, "pairs of a service and a client"),
            take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
@@ -158,16 +163,37 @@ Error load_error(int status, const LibbpfLog& log) {
   return error;
 }
 
+Result<void> set_sizes(const causeway_bpf& skeleton, const MapSizes& sizes) {
+  const auto& maps = skeleton.maps;
+  for (const auto& [map, entries] : {
+           std::pair{maps.aliases, 2 * sizes.aliases},
+           std::pair{maps.workloads, sizes.tasks},
+           std::pair{maps.workload_ports, CW_PORTS_A_WORKLOAD * sizes.tasks},
+           std::pair{maps.services, sizes.services},
+           std::pair{maps.service_states, sizes.services},
+           std::pair{maps.endpoints, CW_ROWS_AN_ENDPOINT * sizes.endpoints},
+           std::pair{maps.lookups, std::max(1U, sizes.endpoints / CW_ENDPOINTS_A_PIECE)},
+           std::pair{maps.endpoint_states, sizes.endpoints},
+           std::pair{maps.leaving, sizes.endpoints},
+       }) {
+    if (const int status = bpf_map__set_max_entries(map, entries); status < 0)
+      return errno_error(-status, "size BPF map", bpf_map__name(map));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<Object> load_object(const cw_config& config, const std::string& pin_root, bool has_sock_destroy) {
+Result<Object> load_object(const cw_config& config, const MapSizes& sizes, const std::string& pin_root,
+                           bool has_sock_destroy) {
   const LibbpfLog log;
   Skeleton skeleton(causeway_bpf__open());
   if (!skeleton) return load_error(-errno, log);
   std::memcpy(&skeleton->rodata->config, &config, sizeof config);
   Object object;
   const std::string directory = maps_directory(pin_root);
-  if (Result<void> done = reuse_maps(skeleton->obj, directory, object.replaced); !done) return done.error();
+  if (Result<void> done = set_sizes(*skeleton, sizes); !done) return done.error();
+  if (Result<void> done = reuse_maps(skeleton->obj, directory, object); !done) return done.error();
   if (!config.has_sock_release) bpf_program__set_autoload(skeleton->progs.sock_release, false);
   bpf_program__set_autoload(skeleton->progs.end_connections, has_sock_destroy);
   if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);

@@ -14,6 +14,7 @@
 #include "causeway/abi/heartbeat.h"
 #include "causeway/abi/maps.h"
 #include "kernel/map.h"
+#include "kernel/sizes.h"
 
 namespace causeway::kernel {
 
@@ -48,10 +49,13 @@ struct Object {
   Fd end_connections;  ///< a TCP iterator; empty where the kernel has no bpf_sock_destroy
   Fd forget_ejection;
   std::vector<std::string> replaced;  ///< pinned maps that did not fit and were made anew
+  /// Pinned maps of another size than asked for, which stay: an empty one would cut off what is served.
+  std::vector<std::string> kept_sizes;
 };
 
 /// Loads the programs and pins their maps under `pin_root` (its directories exist), taking over those that fit.
 /// The error carries the verifier's or libbpf's last words.
-Result<Object> load_object(const cw_config& config, const std::string& pin_root, bool has_sock_destroy = false);
+Result<Object> load_object(const cw_config& config, const MapSizes& sizes, const std::string& pin_root,
+                           bool has_sock_destroy = false);
 
 }  // namespace causeway::kernel

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -204,12 +205,17 @@ Result<std::unique_ptr<Plane>> Plane::start(const PlaneOptions& options) {
   Result<Fd> lock = lock_pins(options.pin_root);
   if (!lock) return lock.error();
   state->lock = std::move(*lock);
-  Result<Object> object =
-      load_object(configuration(options, *cgroups, *cookie), options.pin_root, optional_helpers().sock_destroy);
+  Result<Object> object = load_object(configuration(options, *cgroups, *cookie), options.sizes, options.pin_root,
+                                      optional_helpers().sock_destroy);
   if (!object) return object.error();
   state->object = std::move(*object);
   for (const std::string& name : state->object.replaced)
     log::warn("BPF map {} of an earlier agent does not fit and starts empty", name);
+  if (const auto& kept = state->object.kept_sizes; !kept.empty())
+    log::warn(
+        "an earlier agent left BPF maps of other sizes than [kernel] asks for, and they stay, because connections are "
+        "served by them: {}; for the new sizes, stop the agent, run: causeway detach, and start it again",
+        fmt::join(kept, ", "));
   if (const Result<void> read = state->sync.adopt(); !read) return read.error();
   if (const Result<void> made = state->object.maps.path_counters.make({CW_COUNTED_TOGETHER, 0}); !made)
     return made.error();

@@ -30,14 +30,14 @@ bool same(const cw_set (&a)[CW_SETS], const std::array<cw_set, CW_SETS>& b) {
 }
 
 /// Lists of the sizes that the entry speaks of, empty.
-std::vector<RowList> lists_of(const cw_service& entry) {
+std::vector<RowList> lists_of(const cw_service& entry, const Maps& maps) {
   std::vector<RowList> lists;
   for (const cw_set& set : entry.sets) {
     if (set.count == 0 || set.list >= CW_SETS) continue;
     if (set.list >= lists.size()) lists.resize(set.list + 1);
-    lists[set.list].rows.resize(std::min<std::size_t>(set.count, CW_MAX_ENDPOINTS));
+    lists[set.list].rows.resize(std::min<std::size_t>(set.count, maps.endpoints.limit()));
     lists[set.list].lookup.resize(
-        std::min<std::size_t>(set.lookup_size, std::size_t{CW_MAX_LOOKUP_PIECES} * CW_LOOKUP_PIECE));
+        std::min<std::size_t>(set.lookup_size, std::size_t{maps.lookups.limit()} * CW_LOOKUP_PIECE));
   }
   return lists;
 }
@@ -105,6 +105,7 @@ Result<void> Sync::adopt() {
   auto service_states = maps_.service_states.entries();
   if (!service_states) return service_states.error();
   error += leaving_.adopt();
+  in_place_.reset();
   services_.clear();
   states_.clear();
   for (const auto& [id, state] : *states) states_.insert(id);
@@ -112,7 +113,7 @@ Result<void> Sync::adopt() {
   for (const auto& [id, value] : *services) {
     Rows& kept = services_[id];
     kept.entry = value;
-    kept.lists = lists_of(value);
+    kept.lists = lists_of(value, maps_);
   }
   error += adopt_rows();
   error += adopt_lookups();
@@ -161,26 +162,49 @@ Result<void> Sync::adopt_lookups() {
 
 Result<void> Sync::apply(const Snapshot& snapshot) {
   host_is_old_ = true;
-  known_.clear();
-  for (const auto& [id, service] : snapshot.services) {
-    for (const Endpoint& endpoint : service->endpoints) known_.insert(endpoint.id.value);
+  follow_known(snapshot);
+  const bool aliases_stay = in_place_ && in_place_->aliases.same_as(snapshot.aliases);
+  const bool workloads_stay = in_place_ && in_place_->workloads == snapshot.workloads;
+  Result<void> done;
+  if (aliases_stay && workloads_stay) {
+    done = apply(
+        snapshot, [] { return Result<void>(); }, [] { return Result<void>(); });
+  } else {
+    const auto aliases = alias_entries(snapshot);
+    const auto workloads = workload_entries(snapshot);
+    const auto ports = workload_port_entries(snapshot);
+    const auto add = [&] {
+      FirstError error;
+      error += ports_.add(maps_.workload_ports, ports);
+      error += workloads_.add(maps_.workloads, workloads);
+      error += aliases_.add(maps_.aliases, aliases);
+      return error.result();
+    };
+    const auto remove = [&] {
+      FirstError error;
+      error += aliases_.remove_others(maps_.aliases, aliases);
+      error += workloads_.remove_others(maps_.workloads, workloads);
+      error += ports_.remove_others(maps_.workload_ports, ports);
+      return error.result();
+    };
+    done = apply(snapshot, add, remove);
   }
-  const auto aliases = alias_entries(snapshot);
-  const auto workloads = workload_entries(snapshot);
-  const auto ports = workload_port_entries(snapshot);
+  in_place_.reset();
+  if (done) in_place_ = snapshot;
+  return done;
+}
+
+template <class Add, class Remove>
+Result<void> Sync::apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others) {
   const auto add = [&] {
     FirstError error;
     error += add_services(snapshot);
-    error += ports_.add(maps_.workload_ports, ports);
-    error += workloads_.add(maps_.workloads, workloads);
-    error += aliases_.add(maps_.aliases, aliases);
+    error += add_others();
     return error.result();
   };
   const Result<void> added = add();
   FirstError error;
-  error += aliases_.remove_others(maps_.aliases, aliases);
-  error += workloads_.remove_others(maps_.workloads, workloads);
-  error += ports_.remove_others(maps_.workload_ports, ports);
+  error += remove_others();
   error += remove_services(snapshot);
   error += remove_unknown_states();
   if (!added) {
@@ -190,12 +214,29 @@ Result<void> Sync::apply(const Snapshot& snapshot) {
   return error.result();
 }
 
+void Sync::follow_known(const Snapshot& snapshot) {
+  using Ptr = std::shared_ptr<const Service>;
+  for_each_difference(known_services_, snapshot.services, [this](ServiceId, const Ptr* was, const Ptr* is) {
+    if (was != nullptr) {
+      for (const Endpoint& endpoint : (*was)->endpoints) known_.erase(endpoint.id.value);
+    }
+    if (is != nullptr) {
+      for (const Endpoint& endpoint : (*is)->endpoints) known_.insert(endpoint.id.value);
+    }
+  });
+  known_services_ = snapshot.services;
+}
+
 Result<void> Sync::add_services(const Snapshot& snapshot) {
+  using Ptr = std::shared_ptr<const Service>;
+  static const decltype(Snapshot::services) kNone;
   FirstError error;
-  for (const auto& [id, service] : snapshot.services) {
-    const auto kept = services_.find(id.value);
-    if (kept == services_.end() || kept->second.source != service) error += put_service(service);
-  }
+  for_each_difference(in_place_ ? in_place_->services : kNone, snapshot.services,
+                      [&](ServiceId id, const Ptr* /*was*/, const Ptr* is) {
+                        if (is == nullptr) return;
+                        const auto kept = services_.find(id.value);
+                        if (kept == services_.end() || kept->second.source != *is) error += put_service(*is);
+                      });
   return error.result();
 }
 
@@ -342,25 +383,33 @@ Result<void> Sync::remove_unknown_states() {
 }
 
 Result<void> Sync::remove_services(const Snapshot& snapshot) {
-  FirstError error;
-  for (auto it = services_.begin(); it != services_.end();) {
-    if (snapshot.services.contains(ServiceId(it->first))) {
-      ++it;
-      continue;
+  std::vector<std::uint32_t> gone;
+  if (in_place_) {
+    using Ptr = std::shared_ptr<const Service>;
+    for_each_difference(in_place_->services, snapshot.services, [&](ServiceId id, const Ptr* /*was*/, const Ptr* is) {
+      if (is == nullptr) gone.push_back(id.value);
+    });
+  } else {
+    for (const auto& [id, kept] : services_) {
+      if (!snapshot.services.contains(ServiceId(id))) gone.push_back(id);
     }
-    const Result<bool> gone = maps_.services.erase(it->first);
-    if (!gone) {
-      error += Result<void>(gone.error());
-      ++it;
-      continue;
-    }
-    error += erase_lists(it->first, it->second.entry.generation, it->second.lists);
-    error += follow(&it->second, nullptr, drain_of(it->second.source));
-    gone_services_.insert(it->first);
-    if (it->second.source) error += remove_states(*it->second.source, nullptr);
-    error += remove_counters(it->first);
-    it = services_.erase(it);
   }
+  FirstError error;
+  for (const std::uint32_t id : gone) error += remove_service(id);
+  return error.result();
+}
+
+Result<void> Sync::remove_service(std::uint32_t id) {
+  const auto kept = services_.find(id);
+  if (kept == services_.end()) return {};
+  if (const Result<bool> gone = maps_.services.erase(id); !gone) return gone.error();
+  FirstError error;
+  error += erase_lists(id, kept->second.entry.generation, kept->second.lists);
+  error += follow(&kept->second, nullptr, drain_of(kept->second.source));
+  gone_services_.insert(id);
+  if (kept->second.source) error += remove_states(*kept->second.source, nullptr);
+  error += remove_counters(id);
+  services_.erase(kept);
   return error.result();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Keeps the maps in step with snapshots, by what differs. One thread.
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -84,6 +85,9 @@ class Sync {
     std::shared_ptr<const Service> source;  ///< an unchanged service keeps its pointer
   };
 
+  template <class Add, class Remove>
+  Result<void> apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others);
+  void follow_known(const Snapshot& snapshot);
   Result<void> add_services(const Snapshot& snapshot);
   Result<void> add_states(const Service& service);
   /// Of endpoints that were there before and are not now; `now` null: the service is gone.
@@ -100,6 +104,7 @@ class Sync {
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
+  Result<void> remove_service(std::uint32_t id);
   Result<void> remove_counters(std::uint32_t id);
   Result<void> adopt_rows();
   Result<void> adopt_lookups();
@@ -108,6 +113,7 @@ class Sync {
   ServiceRows rows_of(const Service& service);
 
   Maps& maps_;
+  std::optional<Snapshot> in_place_;  ///< the last one, if all of it is in the maps: only differences are looked at
   std::function<Result<void>(std::uint32_t)> forget_ejection_;
   Leaving leaving_;
   HostAddresses host_;
@@ -117,7 +123,8 @@ class Sync {
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
   std::unordered_set<std::uint32_t> states_;         ///< endpoints that have one
-  std::unordered_set<std::uint32_t> known_;          ///< endpoints of the newest snapshot
+  decltype(Snapshot::services) known_services_;      ///< of the newest snapshot
+  std::unordered_set<std::uint32_t> known_;          ///< their endpoints
   std::unordered_set<std::uint32_t> gone_services_;  ///< that have a state, for connections that go on
   bool unknown_states_ = false;                      ///< of an earlier agent, which may know more endpoints
 };

@@ -2,14 +2,16 @@
 // What the data path needs to know, immutable once published. Plain data, no I/O.
 //
 // The control plane compiles one Snapshot a revision and hands `shared_ptr<const Snapshot>` to every sink (proxy feed,
-// BPF maps, DNS). Services are shared between snapshots: an unchanged service keeps its pointer, so a sink finds what
-// changed by comparing pointers.
+// BPF maps, DNS). What did not change is shared between snapshots: a sink keeps the last one that it followed, and asks
+// for the difference, which costs in proportion to what changed.
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/ip.h"
+#include "base/shared_map.h"
+#include "base/shared_vector.h"
 #include "model/ids.h"
 #include "model/settings.h"
 
@@ -92,9 +94,9 @@ struct CloudMapRecord {
 
 struct CloudMapInstance {
   std::string instance_id;
-  std::string cname;   ///< AWS_INSTANCE_CNAME, empty without
-  IpAddress ipv4;      ///< :: without
-  IpAddress ipv6;      ///< :: without
+  std::string cname;  ///< AWS_INSTANCE_CNAME, empty without
+  IpAddress ipv4;     ///< :: without
+  IpAddress ipv6;     ///< :: without
   std::uint16_t port = 0;
   bool healthy = true;
   bool operator==(const CloudMapInstance&) const = default;
@@ -119,12 +121,12 @@ struct NamespaceZone {
 
 /// A running task, as the kernel knows it.
 struct Workload {
-  ClientId client;             ///< the number of its ECS service
+  ClientId client;  ///< the number of its ECS service
   std::string task_id;
-  std::string client_name;     ///< the metrics label `client`: the ECS service's name
+  std::string client_name;  ///< the metrics label `client`: the ECS service's name
   std::uint64_t cgroup_id = 0;
   NamespaceNumber namespace_number;  ///< the one namespace whose aliases it sees, or kNoNamespace
-  IpAddress address;           ///< from the task range, 127.254.0.0/16
+  IpAddress address;                 ///< from the task range, 127.254.0.0/16
   std::vector<std::uint16_t> ports;  ///< container ports that bind() and dials of localhost are moved for
   bool operator==(const Workload&) const = default;
 };
@@ -132,12 +134,12 @@ struct Workload {
 struct Snapshot {
   Revision revision;
   std::map<NamespaceNumber, NamespaceZone> namespaces;
-  std::map<ServiceId, std::shared_ptr<const Service>> services;
-  std::vector<Alias> aliases;            ///< ordered by (vip4, port)
-  std::vector<AliasName> alias_names;    ///< ordered by (name, namespace)
-  std::map<std::string, std::shared_ptr<const CloudMapName>> cloud_map_names;
-  std::map<std::string, Workload> workloads;  ///< by task id
-  std::map<ClientId, std::string> clients;    ///< names of the ECS services that may call, for the access log
+  SharedMap<ServiceId, std::shared_ptr<const Service>> services;
+  SharedVector<Alias> aliases;          ///< ordered by (vip4, port)
+  SharedVector<AliasName> alias_names;  ///< ordered by (name, namespace)
+  SharedMap<std::string, std::shared_ptr<const CloudMapName>> cloud_map_names;
+  SharedMap<std::string, Workload> workloads;  ///< by task id
+  SharedMap<ClientId, std::string> clients;    ///< names of the ECS services that may call, for the access log
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

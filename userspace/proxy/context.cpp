@@ -32,21 +32,31 @@ Context::Context(net::EventLoop& event_loop, std::size_t worker, const feed::Pro
 Context::~Context() = default;
 
 void Context::apply(RoutesPtr routes) {
-  routes_ = std::move(routes);
-  for (auto it = services_.begin(); it != services_.end();) {
-    ServiceState& state = *it->second;
-    const auto* now = routes_->service(it->first);
-    state.changed = now == nullptr || *now != state.set.service();
-    if (state.changed && now != nullptr) state.update(*now, routes_->usage(it->first));
-    if (state.changed && now == nullptr) state.leave();
-    ++it;
+  using Ptr = std::shared_ptr<const Service>;
+  static const decltype(Snapshot::services) kNone;
+  const RoutesPtr before = std::exchange(routes_, std::move(routes));
+  // A state is that of the routes that were in force.
+  std::vector<std::shared_ptr<ServiceState>> changed;
+  for_each_difference(before ? before->snapshot().services : kNone, routes_->snapshot().services,
+                      [&](ServiceId id, const Ptr* /*was*/, const Ptr* /*is*/) {
+                        if (const auto it = services_.find(id); it != services_.end()) changed.push_back(it->second);
+                      });
+  if (changed.empty()) return;
+  for (const auto& state : changed) {
+    const ServiceId id = state->service().id;
+    state->changed = true;
+    if (const auto* now = routes_->service(id)) {
+      state->update(*now, routes_->usage(id));
+    } else {
+      state->leave();
+    }
   }
   for (Downstream& down : downstreams) {
     if (down.service->changed && down.session != nullptr) down.session->on_endpoints_changed();
   }
-  for (auto it = services_.begin(); it != services_.end();) {
-    it->second->changed = false;
-    it = routes_->service(it->first) == nullptr ? services_.erase(it) : std::next(it);
+  for (const auto& state : changed) {
+    state->changed = false;
+    if (state->left) services_.erase(state->service().id);
   }
 }
 

@@ -21,9 +21,13 @@ std::function<void()> after_all(asio::io_context& main, std::size_t calls, std::
   };
 }
 
-bool any_logged(const Snapshot& snapshot) {
-  return std::any_of(snapshot.services.begin(), snapshot.services.end(),
-                     [](const auto& entry) { return is_logged(*entry.second); });
+bool begins_to_log(const RoutesPtr& before, const Snapshot& now) {
+  using Ptr = std::shared_ptr<const Service>;
+  static const decltype(Snapshot::services) kNone;
+  bool any = false;
+  for_each_difference(before ? before->snapshot().services : kNone, now.services,
+                      [&any](ServiceId, const Ptr* /*was*/, const Ptr* is) { any = any || (is && is_logged(**is)); });
+  return any;
 }
 
 }  // namespace
@@ -63,7 +67,9 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
-    const auto nudge = [peers = proxy->peers_, w](ServiceId service, const Nudge& told) { peers->nudge(w, service, told); };
+    const auto nudge = [peers = proxy->peers_, w](ServiceId service, const Nudge& told) {
+      peers->nudge(w, service, told);
+    };
     proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
                                                        *proxy->log_writer_, std::move(shares[w]), nudge));
   }
@@ -79,8 +85,9 @@ Proxy::~Proxy() {
 
 void Proxy::publish(SnapshotPtr snapshot, std::function<void(Revision)> applied) {
   const Revision revision = snapshot->revision;
-  if (any_logged(*snapshot)) log_writer_->start();
-  const auto routes = std::make_shared<const Routes>(snapshot, usages_.follow(*snapshot));
+  if (begins_to_log(routes_, *snapshot)) log_writer_->start();
+  const auto routes = std::make_shared<const Routes>(snapshot, usages_.follow(*snapshot), routes_.get());
+  routes_ = routes;
   const auto one_done =
       after_all(main_, workers_.size(), [revision, applied = std::move(applied)] { applied(revision); });
   for (auto& worker : workers_) worker->publish(routes, one_done);

@@ -55,6 +55,7 @@ class Proxy {
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<observe::LogWriter> log_writer_;
   upstream::UsageRegistry usages_;
+  RoutesPtr routes_;  ///< the newest
   std::shared_ptr<Peers> peers_ = std::make_shared<Peers>();
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint64_t pings_ = 0;

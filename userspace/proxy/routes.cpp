@@ -6,18 +6,25 @@
 
 namespace causeway::proxy {
 
-Routes::Routes(SnapshotPtr snapshot, Usages usages) : snapshot_(std::move(snapshot)), usages_(std::move(usages)) {
-  by_address_.reserve(snapshot_->aliases.size() * 2);
+Routes::Routes(SnapshotPtr snapshot, upstream::Usages usages, const Routes* before)
+    : snapshot_(std::move(snapshot)), usages_(std::move(usages)) {
+  if (before != nullptr && before->snapshot_->aliases.same_as(snapshot_->aliases)) {
+    by_address_ = before->by_address_;
+    return;
+  }
+  auto index = std::make_shared<Index>();
+  index->reserve(snapshot_->aliases.size() * 2);
   for (const Alias& alias : snapshot_->aliases) {
     // "::" is an alias without an address of that family.
-    if (alias.vip4 != IpAddress()) by_address_.emplace(SocketAddress{alias.vip4, alias.port}, &alias);
-    if (alias.vip6 != IpAddress()) by_address_.emplace(SocketAddress{alias.vip6, alias.port}, &alias);
+    if (alias.vip4 != IpAddress()) index->emplace(SocketAddress{alias.vip4, alias.port}, &alias);
+    if (alias.vip6 != IpAddress()) index->emplace(SocketAddress{alias.vip6, alias.port}, &alias);
   }
+  by_address_ = std::move(index);
 }
 
 const Alias* Routes::find(const SocketAddress& dialled) const {
-  const auto it = by_address_.find(dialled);
-  return it != by_address_.end() ? it->second : nullptr;
+  const auto it = by_address_->find(dialled);
+  return it != by_address_->end() ? it->second : nullptr;
 }
 
 const std::shared_ptr<const Service>* Routes::service(ServiceId id) const {

@@ -11,9 +11,8 @@ namespace causeway::proxy {
 /// A snapshot with its aliases indexed by the address that is dialled. Immutable, shared by all workers.
 class Routes {
  public:
-  using Usages = std::unordered_map<ServiceId, std::shared_ptr<const upstream::Usage>>;
-  /// `usages`: of every service of the snapshot.
-  Routes(SnapshotPtr snapshot, Usages usages);
+  /// `usages`: of every service of the snapshot. `before`: what may be shared with, or null.
+  Routes(SnapshotPtr snapshot, upstream::Usages usages, const Routes* before = nullptr);
 
   /// The alias dialled, or nullptr: no alias of this snapshot has that address and port. The kernel checked already
   /// that the client's namespace may see it.
@@ -24,9 +23,11 @@ class Routes {
   const Snapshot& snapshot() const { return *snapshot_; }
 
  private:
+  using Index = std::unordered_map<SocketAddress, const Alias*>;
+
   SnapshotPtr snapshot_;
-  Usages usages_;
-  std::unordered_map<SocketAddress, const Alias*> by_address_;
+  upstream::Usages usages_;
+  std::shared_ptr<const Index> by_address_;  ///< into the snapshot's aliases
 };
 
 using RoutesPtr = std::shared_ptr<const Routes>;

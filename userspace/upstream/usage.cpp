@@ -16,26 +16,19 @@ std::shared_ptr<const Usage> follow_endpoints(const Usage& usage, const Service&
   return out;
 }
 
-std::unordered_map<ServiceId, std::shared_ptr<const Usage>> UsageRegistry::follow(const Snapshot& snapshot) {
-  std::unordered_map<ServiceId, Entry> next;
-  std::unordered_map<ServiceId, std::shared_ptr<const Usage>> out;
-  next.reserve(snapshot.services.size());
-  out.reserve(snapshot.services.size());
-  for (const auto& [id, service] : snapshot.services) {
-    const auto found = entries_.find(id);
-    Entry entry{service, nullptr};
-    if (found == entries_.end()) {
-      entry.usage = follow_endpoints({std::make_shared<ServiceUsage>(), {}}, {}, *service);
-    } else if (found->second.service == service) {
-      entry.usage = found->second.usage;
+Usages UsageRegistry::follow(const Snapshot& snapshot) {
+  using Ptr = std::shared_ptr<const Service>;
+  for_each_difference(services_, snapshot.services, [this](ServiceId id, const Ptr* was, const Ptr* is) {
+    if (is == nullptr) {
+      usages_.erase(id);
+    } else if (was == nullptr) {
+      usages_.set(id, follow_endpoints({std::make_shared<ServiceUsage>(), {}}, {}, **is));
     } else {
-      entry.usage = follow_endpoints(*found->second.usage, *found->second.service, *service);
+      usages_.set(id, follow_endpoints(*usages_.at(id), **was, **is));
     }
-    out.emplace(id, entry.usage);
-    next.emplace(id, std::move(entry));
-  }
-  entries_ = std::move(next);
-  return out;
+  });
+  services_ = snapshot.services;
+  return usages_;
 }
 
 }  // namespace causeway::upstream

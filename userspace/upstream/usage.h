@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "model/snapshot.h"
@@ -49,19 +48,18 @@ struct Usage {
   std::vector<std::shared_ptr<EndpointUsage>> endpoints;  ///< as Service::endpoints
 };
 
+using Usages = SharedMap<ServiceId, std::shared_ptr<const Usage>>;
+
 /// Keeps the counts from snapshot to snapshot. One thread.
 class UsageRegistry {
  public:
   /// The counts of every service of the snapshot; those of services and endpoints that left are forgotten (whoever
   /// still uses them keeps them).
-  std::unordered_map<ServiceId, std::shared_ptr<const Usage>> follow(const Snapshot& snapshot);
+  Usages follow(const Snapshot& snapshot);
 
  private:
-  struct Entry {
-    std::shared_ptr<const Service> service;
-    std::shared_ptr<const Usage> usage;
-  };
-  std::unordered_map<ServiceId, Entry> entries_;
+  decltype(Snapshot::services) services_;  ///< of the last snapshot
+  Usages usages_;
 };
 
 /// `usage` after the service's endpoints became others: counts of those that stay are kept.

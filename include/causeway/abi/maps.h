@@ -3,11 +3,17 @@
 
 #include "address.h"
 
-#define CW_MAX_ALIASES 16384 /* entries: an alias has one for IPv4 and one for IPv6 */
+/* Defaults: the agent makes the maps as large as its configuration says (userspace/kernel/sizes.h). */
+#define CW_MAX_ALIASES 65536 /* entries: an alias has one for IPv4 and one for IPv6 */
 #define CW_MAX_WORKLOADS 4096
-#define CW_MAX_WORKLOAD_PORTS 16384
+#define CW_PORTS_A_WORKLOAD 4
+#define CW_MAX_WORKLOAD_PORTS (CW_PORTS_A_WORKLOAD * CW_MAX_WORKLOADS)
 #define CW_MAX_SERVICES 16384
-#define CW_MAX_ENDPOINTS 65536 /* rows; a service that changes has its old and new ones for a moment */
+#define CW_MAX_ENDPOINTS 131072
+/* An endpoint has a row, a second one where its service has endpoints of both families; a service that changes has its
+ * old and its new rows for a moment. */
+#define CW_ROWS_AN_ENDPOINT 2
+#define CW_MAX_ROWS (CW_ROWS_AN_ENDPOINT * CW_MAX_ENDPOINTS)
 
 #define CW_NAMESPACE_EVERY 0u
 #define CW_NAMESPACE_NONE 0xffffffffu
@@ -122,7 +128,8 @@ CW_ASSERT_OFFSET(cw_endpoint, endpoint_id, 20);
 
 /* A list's maglev table, in pieces. */
 #define CW_LOOKUP_PIECE 256
-#define CW_MAX_LOOKUP_PIECES 65536
+#define CW_ENDPOINTS_A_PIECE 2
+#define CW_MAX_LOOKUP_PIECES (CW_MAX_ENDPOINTS / CW_ENDPOINTS_A_PIECE)
 
 struct cw_lookup_key {
   __u32 service_id;

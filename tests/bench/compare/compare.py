@@ -12,6 +12,7 @@ import options
 import peers
 import plot
 import report
+import scale
 import usage
 from endpoint import Endpoint
 from peers import WORKERS
@@ -121,6 +122,8 @@ def main():
     signals = topology.Signals()
     with contextlib.ExitStack() as undo:
         try:
+            if chosen.scale:
+                return scale.run(signals, chosen, options.machine())
             prepare(chosen)
             with signals.held():
                 where = undo.enter_context(contextlib.closing(topology.Topology(WORKERS)))

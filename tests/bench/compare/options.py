@@ -7,11 +7,13 @@ import resource
 import cases
 import idle
 import peers
+import scale
 import usage
 from endpoint import FAULTS, descriptors
 
 LEAST_SECONDS = 0.2  # every connection is to be made within them
 SPLICE = "haproxy-splice"
+MOST_SERVICES, MOST_ENDPOINTS = 16_384, 131_072  # what the agent's maps hold by default
 
 
 def comma_separated(text):
@@ -28,6 +30,17 @@ def number(kind, least, most):
             raise argparse.ArgumentTypeError(f'"{text}" is no {"whole " if kind is int else ""}number from {least} to {most}')
         return value
     return parse
+
+
+def table_sizes(text):
+    sizes = []
+    for part in comma_separated(text):
+        services, _, endpoints = part.partition("x")
+        size = number(int, 1, MOST_SERVICES)(services), number(int, 1, MOST_ENDPOINTS)(endpoints)
+        if size[0] > size[1]:
+            raise argparse.ArgumentTypeError(f'"{part}" has fewer endpoints than services')
+        sizes.append(size)
+    return sizes
 
 
 def writable(text):
@@ -53,6 +66,9 @@ def parse(arguments):
     parser.add_argument("--csv", type=writable, metavar="FILE", help="a row a run")
     parser.add_argument("--png", type=writable, metavar="FILE", help="a plot")
     parser.add_argument("--idle", type=number(int, 1, 100_000), metavar="N", help="instead: memory of N idle connections through each proxy")
+    parser.add_argument("--scale", action="store_true", help="instead: what opening and ending a connection costs at growing tables of services")
+    parser.add_argument("--sizes", type=table_sizes, metavar="SxE,...", help="of --scale: tables of S services with E endpoints in all; default: "
+                        + ",".join(f"{s}x{e}" for s, e in scale.SIZES))
     parser.add_argument("--fault", choices=[*FAULTS, "endpoint", "bypass"],
                         help="something is wrong on purpose, which the checks must notice: 1%% of the answers are 500 or short, all "
                              "come from another endpoint, or the load bypasses the peer")
@@ -66,6 +82,10 @@ def parse(arguments):
     unknown = [name for name in chosen.peers if name not in peers.NAMES]
     if unknown:
         parser.error(f"--peers: there is no \"{unknown[0]}\"; there are {', '.join(peers.NAMES)}")
+    if chosen.scale and (chosen.cases or chosen.asked_peers or chosen.idle or chosen.fault):
+        parser.error("--scale goes with --sizes, --rounds, --seconds, --cpu, --csv and --png alone")
+    if chosen.sizes and not chosen.scale:
+        parser.error("--sizes goes with --scale")
     if chosen.idle and (chosen.cases or chosen.png or chosen.csv):
         parser.error("--idle measures memory alone: it goes without --cases, --csv and --png")
     if chosen.idle and chosen.idle > idle.most():

@@ -1,4 +1,4 @@
-"""The figures as a picture: processor time beyond direct, and requests a second beside direct."""
+"""The figures as a picture: processor time beyond direct, and requests a second beside direct; and the cost at growing tables."""
 import report
 
 COLOURS = {"direct-again": "#999999", "dnat": "#d6b656", "causeway-kernel": "#7fbf7b", "causeway": "#1b7837", "haproxy": "#2166ac", "haproxy-splice": "#92c5de", "envoy": "#b2182b"}
@@ -39,5 +39,33 @@ def draw(path, rows, title):
     figure.suptitle(title, fontsize="small")
     inch = 1 / figure.get_figheight()
     figure.tight_layout(rect=(0, 0.25 * inch, 1, 1 - 0.1 * inch))
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_scale(path, summaries, title):
+    """`summaries` by ((services, endpoints), peer): a line a peer for tables of ten endpoints a service, and one for a single service."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    colours = {"direct": "#333333", **COLOURS}
+    figure, panels = plt.subplots(1, 2, figsize=(13, 5), sharey=True)
+    sizes = sorted({size for size, _ in summaries})
+    for axes, chosen, label in ((panels[0], [size for size in sizes if size[0] > 1 or size[1] <= 10], "services"),
+                                (panels[1], [size for size in sizes if size[0] == 1], "endpoints of one service")):
+        for peer in colours:
+            own = sorted((size[0] if label == "services" else size[1], summaries[size, peer]) for size in chosen if (size, peer) in summaries
+                         and (label != "services" or size != (1, 1) or (1, 10) not in chosen))
+            if own:
+                axes.plot([x for x, _ in own], [s["cpu_us"] for _, s in own], "o-", color=colours[peer], label=peer, linewidth=1)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(label + (", ten endpoints each" if label == "services" else ""))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("CPU time of a connection, us")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", ncols=5, fontsize="small")
+    figure.suptitle(title, fontsize="small")
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -206,5 +206,28 @@ TEST_F(ControllerTest, ADamagedEntryIsNamedAtTheStart) {
   EXPECT_THAT(started.error().message(), AllOf(HasSubstr("/services/srv-1"), HasSubstr("member Id is not a string")));
 }
 
+TEST_F(ControllerTest, OfOperationsThatEndedTheNewestAreKept) {
+  settings_.ended_operations_kept = 3;
+  controller_.emplace(store_, settings_, clock_, random_);
+  ASSERT_TRUE(controller_->start());
+  std::vector<std::string> ids;
+  for (int i = 0; i < 6; ++i) {
+    ids.push_back(operation_of(run("CreateHttpNamespace", "{'Name':'n" + std::to_string(i) + "'}")));
+    controller_->acknowledged(controller_->state().revision());
+    clock_.advance(std::chrono::seconds(1));
+  }
+  const auto& kept = controller_->state().operations;
+  EXPECT_LE(kept.size(), 4u);
+  EXPECT_TRUE(kept.contains(ids[5]));
+  EXPECT_FALSE(kept.contains(ids[0]));
+  const auto before = kept.size();
+  controller_.emplace(store_, settings_, clock_, random_);
+  ASSERT_TRUE(controller_->start());
+  operation_of(run("CreateHttpNamespace", "{'Name':'again'}"));
+  controller_->acknowledged(controller_->state().revision());
+  EXPECT_LE(controller_->state().operations.size(), before + 1);
+  EXPECT_TRUE(controller_->state().operations.contains(ids[5]));
+}
+
 }  // namespace
 }  // namespace causeway::control::test

@@ -22,6 +22,26 @@ inline json::object parse_json(std::string text) {
   return json::parse(text).as_object();
 }
 
+template <class Map>
+bool same_pointed(const Map& a, const Map& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first && *x.second == *y.second; });
+}
+inline bool same(const Snapshot& a, const Snapshot& b) {
+  return a.namespaces == b.namespaces && same_pointed(a.services, b.services) && a.aliases == b.aliases &&
+         a.alias_names == b.alias_names && same_pointed(a.cloud_map_names, b.cloud_map_names) &&
+         a.workloads == b.workloads && a.clients == b.clients;
+}
+inline void expect_same(const Snapshot& a, const Snapshot& b) {
+  EXPECT_EQ(a.namespaces == b.namespaces, true);
+  EXPECT_TRUE(same_pointed(a.services, b.services));
+  EXPECT_TRUE(a.aliases == b.aliases);
+  EXPECT_TRUE(a.alias_names == b.alias_names);
+  EXPECT_TRUE(same_pointed(a.cloud_map_names, b.cloud_map_names));
+  EXPECT_TRUE(a.workloads == b.workloads);
+  EXPECT_TRUE(a.clients == b.clients);
+}
+
 class World {
  public:
   World() {
@@ -30,9 +50,10 @@ class World {
     settings.task_v4 = *IpPrefix::parse("127.254.0.0/16");
   }
 
-  ApiResult run(std::string_view operation, const std::string& input) {
-    const auto found = operations.find(operation);
-    if (found == operations.end()) return fail(400, "UnknownOperationException", std::string(operation));
+  ApiResult run(std::string_view operation, const std::string& input) { return run_of(operations, operation, input); }
+  ApiResult run_of(const Operations& all, std::string_view operation, const std::string& input) {
+    const auto found = all.find(operation);
+    if (found == all.end()) return fail(400, "UnknownOperationException", std::string(operation));
     Call call(state, settings, clock, random);
     auto result = found->second(call, parse_json(input));
     if (!result.error) apply(call.txn);
@@ -116,6 +137,8 @@ class World {
 
   State state;
   Settings settings;
+  bool follows = true;   ///< false: the test changes state or settings by itself
+  SnapshotPtr followed;  ///< by the changes alone
   ManualClock clock;
   FastRandom random{42};
   Operations operations = ecs_operations();
@@ -132,8 +155,21 @@ class World {
     for (const auto& key : txn.deletes) events.push_back({key, std::nullopt, revision});
     const auto applied = state.apply(events);
     ASSERT_TRUE(applied.has_value()) << applied.error().message();
+    follow(events);
+  }
+  /// The snapshot that follows the changes is the one that is compiled anew.
+  void follow(const std::vector<store::Event>& events) {
+    if (!follows) return;
+    const auto fresh = compile();
+    const auto before = followed;
+    followed = before ? compiler.follow(before, events) : compiler.compile(nullptr);
+    expect_same(*fresh, *followed);
+    if (before && followed != before) {
+      EXPECT_FALSE(same(*before, *followed)) << "nothing changed, and yet it was told";
+    }
   }
   std::uint64_t next_cgroup = 1000;
+  SnapshotCompiler compiler{state, settings};
 };
 
 /// The address that an alias name of a namespace has in the snapshot; empty: it has none.

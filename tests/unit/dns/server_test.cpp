@@ -443,7 +443,7 @@ TEST(Server, PublishTakesEffectAtOnce) {
   EXPECT_EQ(dig(running.address(), "user-svc +short"), "127.255.0.1\n");
   auto next = std::make_shared<Snapshot>(*sample());
   next->revision = Revision(43);
-  next->alias_names.clear();
+  next->alias_names = {};
   running.server->publish(next);
   EXPECT_EQ(running.server->acknowledged(), Revision(43));
   EXPECT_THAT(dig(running.address(), "user-svc"), HasSubstr("status: SERVFAIL"));

@@ -67,8 +67,10 @@ TEST(Delta, SendsOnlyWhatChangedAndKeepsThePointersOfTheRest) {
   second->revision = Revision(2);
   second->services[ServiceId(3)] = test::service(3, 5);
   second->services.erase(ServiceId(4));
-  second->aliases.erase(second->aliases.begin() + 3);
-  second->aliases[0].service = ServiceId(2);
+  second->aliases.change([](auto& all) {
+    all.erase(all.begin() + 3);
+    all[0].service = ServiceId(2);
+  });
   second->clients.erase(ClientId(5));
   second->clients[ClientId(6)] = "renamed";
   second->clients[ClientId(60)] = "new";

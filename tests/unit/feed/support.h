@@ -71,7 +71,7 @@ inline std::shared_ptr<Snapshot> snapshot(std::uint64_t revision, std::uint32_t 
   out->revision = Revision(revision);
   for (std::uint32_t id = 1; id <= count; ++id) {
     out->services[ServiceId(id)] = service(id, endpoints);
-    out->aliases.push_back(alias(id));
+    out->aliases.change([&](auto& all) { all.push_back(alias(id)); });
     out->clients[ClientId(id)] = "client-" + std::to_string(id);
   }
   return out;

@@ -59,10 +59,10 @@ TEST(AliasEntries, AnAliasHasOneForEachOfItsAddresses) {
   alias.vip6 = IpAddress::parse("100::1").value();
   alias.port = 80;
   alias.service = ServiceId(9);
-  snapshot.aliases.push_back(alias);
+  snapshot.aliases.change([&](auto& all) { all.push_back(alias); });
   alias.vip6 = IpAddress();  // none given
   alias.port = 81;
-  snapshot.aliases.push_back(alias);
+  snapshot.aliases.change([&](auto& all) { all.push_back(alias); });
   const auto entries = alias_entries(snapshot);
   ASSERT_EQ(entries.size(), 3u);
   for (const IpAddress& ip : {snapshot.aliases[0].vip4, snapshot.aliases[0].vip6}) {
