@@ -93,6 +93,24 @@ TEST_F(FullMaps, AServiceThatDoesNotFitKeepsItsEndpointsAndOthersAreFollowed) {
   EXPECT_FALSE(nothing_waits(fits)) << "room again";
 }
 
+TEST_F(FullMaps, AServiceThatDoesNotFitTakesNoRoomFromOthers) {
+  sizes.endpoints = 8;
+  start();
+  const Fd two = listener_on(at("127.254.20.2:3000"));
+  serve(10, 9, "127.254.10.1:3000");
+  const std::string message = refused();
+  EXPECT_TRUE(says(message, {"endpoint_states"})) << message;
+  serve(20, 8, "127.254.20.1:3000");
+  EXPECT_NE(refused(), "no error");
+  const std::string said = in_cgroup(host, [&] {
+    std::string all;
+    for (int i = 0; i < 8; ++i) all += dial_tcp(at("127.255.0.20:80"), AF_INET).substr(0, 2);
+    return all;
+  });
+  EXPECT_NE(said.find("ok"), std::string::npos) << said;
+  EXPECT_FALSE(nothing_waits(two));
+}
+
 TEST_F(FullMaps, RowsThatDoNotFitDuringAChangeLeaveTheOldOnes) {
   sizes.endpoints = 8;
   start();

@@ -241,8 +241,18 @@ Result<void> Sync::add_services(const Snapshot& snapshot) {
 }
 
 Result<void> Sync::put_service(const std::shared_ptr<const Service>& service) {
+  std::vector<std::uint32_t> added;
+  Result<void> done = add_states(*service, added);
+  if (done) done = put_rows(service);
+  const auto kept = services_.find(service->id.value);
+  if (kept == services_.end() || kept->second.source != service) {  // not in force: others may need the room
+    for (const std::uint32_t id : added) (void)erase_state(id);
+  }
+  return done;
+}
+
+Result<void> Sync::put_rows(const std::shared_ptr<const Service>& service) {
   const std::uint32_t id = service->id.value;
-  if (Result<void> done = add_states(*service); !done) return done;
   ServiceRows rows = rows_of(*service);
   const auto kept = services_.find(id);
   if (kept != services_.end() && same(kept->second.lists, rows.lists) && same(kept->second.entry.sets, rows.sets))
@@ -280,11 +290,12 @@ Result<void> Sync::put_entry(Rows& kept, const std::shared_ptr<const Service>& s
   return error.result();
 }
 
-Result<void> Sync::add_states(const Service& service) {
+Result<void> Sync::add_states(const Service& service, std::vector<std::uint32_t>& added) {
   for (const Endpoint& endpoint : service.endpoints) {
     if (states_.contains(endpoint.id.value)) continue;
     if (Result<void> done = maps_.endpoint_states.put_new(endpoint.id.value, {}); !done) return done;
     states_.insert(endpoint.id.value);
+    added.push_back(endpoint.id.value);
   }
   return {};
 }

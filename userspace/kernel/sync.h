@@ -89,7 +89,8 @@ class Sync {
   Result<void> apply(const Snapshot& snapshot, const Add& add_others, const Remove& remove_others);
   void follow_known(const Snapshot& snapshot);
   Result<void> add_services(const Snapshot& snapshot);
-  Result<void> add_states(const Service& service);
+  /// `added`: those that had none.
+  Result<void> add_states(const Service& service, std::vector<std::uint32_t>& added);
   /// Of endpoints that were there before and are not now; `now` null: the service is gone.
   Result<void> remove_states(const Service& before, const Service* now);
   Result<void> erase_state(std::uint32_t endpoint);
@@ -101,6 +102,7 @@ class Sync {
   /// Endpoints that took connections before and do not now leave, those that do stay; null: the service is not there.
   Result<void> follow(const Rows* before, const Service* now, std::chrono::milliseconds drain);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
+  Result<void> put_rows(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
   Result<void> put_entry(Rows& kept, const std::shared_ptr<const Service>& service, const ServiceRows& rows);
   Result<void> remove_services(const Snapshot& snapshot);
