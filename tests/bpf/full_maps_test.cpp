@@ -1,8 +1,7 @@
 // Maps that are full, and maps of another size than asked for: what is there is served on.
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-
-#include <bpf/bpf.h>
 
 #include "base/fd.h"
 #include "causeway/abi/config.h"

@@ -46,8 +46,8 @@ class Host : public testing::Test {
   std::string tasks;
   std::string host;  ///< a cgroup of processes that belong to no task
   std::string pin_root;
-  Snapshot snapshot;  ///< what publish() publishes: two namespaces, one alias each, services 10 and 20
-  kernel::MapSizes sizes;  ///< of the maps
+  Snapshot snapshot;        ///< what publish() publishes: two namespaces, one alias each, services 10 and 20
+  kernel::MapSizes sizes;   ///< of the maps
   bool by_netlink = false;  ///< connections to endpoints that left are ended so
   Fd proxy_v4, proxy_v6;
   std::unique_ptr<kernel::Plane> plane;

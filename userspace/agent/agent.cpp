@@ -73,7 +73,8 @@ control::Settings control_settings(const Config& config) {
   settings.alias_v6 = config.addresses.alias_v6;
   settings.task_v4 = config.addresses.task_v4;
   settings.access_log_allowed = !config.access_log.path.empty();
-  if (config.access_log.enabled) settings.access_log = {config.access_log.format, config.access_log.include_query_parameters};
+  if (config.access_log.enabled)
+    settings.access_log = {config.access_log.format, config.access_log.include_query_parameters};
   settings.default_settings = config.defaults;
   settings.service_settings = config.services;
   return settings;
@@ -82,7 +83,8 @@ control::Settings control_settings(const Config& config) {
 }  // namespace
 
 struct Agent::State {
-  State(asio::io_context& c, Config cfg) : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c), operations_timer(c) {}
+  State(asio::io_context& c, Config cfg)
+      : context(c), config(std::move(cfg)), verify_timer(c), forget_timer(c), operations_timer(c) {}
 
   Result<void> start();
   std::string jail() const { return config.paths.run_dir + "/empty"; }
@@ -151,7 +153,8 @@ Result<void> Agent::State::start() {
   if (auto entered = enter_agent_cgroup(layout); !entered) return entered.error();
 
   // Whatever can refuse (store, ports) comes before the kernel part, which touches other programs' traffic.
-  for (const auto step : {&State::start_control, &State::start_interfaces, &State::start_kernel, &State::start_proxy, &State::start_dns}) {
+  for (const auto step : {&State::start_control, &State::start_interfaces, &State::start_kernel, &State::start_proxy,
+                          &State::start_dns}) {
     if (auto done = (this->*step)(); !done) {
       undo_start();
       return done.error();
@@ -193,17 +196,24 @@ Result<void> Agent::State::start_control() {
 }
 
 Result<void> Agent::State::start_interfaces() {
-  api = std::make_unique<web::Server>(context.get_executor(), control::make_api(*controller, credentials, clock, config.aws.region));
+  api = std::make_unique<web::Server>(context.get_executor(),
+                                      control::make_api(*controller, credentials, clock, config.aws.region));
   if (auto listening = api->listen_tcp(config.listen.api); !listening) return with_key(listening.error(), "listen.api");
-  LocalApiSources sources{config, *controller, *supervisor, credentials, [this] { return runtime_status(); },
-                          [this](std::function<void(bool)> done) { when_kernel_acts(std::move(done)); }, kernel_view()};
+  LocalApiSources sources{config,
+                          *controller,
+                          *supervisor,
+                          credentials,
+                          [this] { return runtime_status(); },
+                          [this](std::function<void(bool)> done) { when_kernel_acts(std::move(done)); },
+                          kernel_view()};
   local_api = std::make_unique<web::Server>(context.get_executor(), make_local_api(std::move(sources)));
   if (auto listening = local_api->listen_unix(config.socket_path(), 0600); !listening) return listening.error();
   auto counters = observe::Slab::create(config.proxy_workers());
   if (!counters) return counters.error();
   slab.emplace(std::move(*counters));
   admin = std::make_unique<AdminService>(context.get_executor());
-  if (auto listening = admin->listen(config.listen.admin); !listening) return with_key(listening.error(), "listen.admin");
+  if (auto listening = admin->listen(config.listen.admin); !listening)
+    return with_key(listening.error(), "listen.admin");
   return {};
 }
 
@@ -246,7 +256,8 @@ Result<void> Agent::State::start_proxy() {
   if (auto made = make_directory(options.jail, 0555); !made) return made.error();
   const std::vector<SocketAddress> addresses{{*IpAddress::parse("127.0.0.1"), config.listen.proxy_port},
                                              {*IpAddress::parse("::1"), config.listen.proxy_port}};
-  for (const auto& orphan : orphans) log::info("taking over from causeway-proxy {}, which an earlier agent left", orphan.pid);
+  for (const auto& orphan : orphans)
+    log::info("taking over from causeway-proxy {}, which an earlier agent left", orphan.pid);
   auto listeners = orphans.empty() ? open_listeners(addresses, options.settings.workers)
                                    : take_over_listeners(orphans, addresses, options.settings.workers);
   if (!listeners) return listeners.error();
@@ -329,9 +340,11 @@ void Agent::State::verify_interception() {
   const auto verified = plane->verify_interception();
   const bool effective = verified && *verified;
   if (!effective && interception_effective != std::optional(false)) {
-    log::error("interception has no effect: {}; run: causeway doctor",
-               verified ? "a dial of the canary alias was not taken to the proxy (another cgroup program may stand before ours)"
-                        : verified.error().message());
+    log::error(
+        "interception has no effect: {}; run: causeway doctor",
+        verified
+            ? "a dial of the canary alias was not taken to the proxy (another cgroup program may stand before ours)"
+            : verified.error().message());
   }
   interception_effective = effective;
   admin->set_interception_effective(effective);
@@ -423,11 +436,15 @@ void Agent::State::finish_stop() {
 
 Agent::Agent(asio::io_context& context, Config config) : state_(std::make_unique<State>(context, std::move(config))) {}
 Agent::~Agent() = default;
-Result<void> Agent::start() { return state_->start(); }
+Result<void> Agent::start() {
+  return state_->start();
+}
 void Agent::reopen_logs() {
   log::info("the access log is opened again; the configuration is read at the start alone");
   if (state_->access_log && !state_->stopping) state_->access_log->reopen();
 }
-void Agent::stop() { state_->stop(); }
+void Agent::stop() {
+  state_->stop();
+}
 
 }  // namespace causeway::agent

@@ -107,7 +107,8 @@ std::vector<ConfigKey> make_keys() {
       integer(
           0, 3600, [](Config& c, std::uint64_t v) { c.proxy.drain = std::chrono::seconds(v); },
           [](Config& c) { return static_cast<std::uint64_t>(c.proxy.drain.count()); }),
-      "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its service, "
+      "How long connections may go on at most when the agent stops. When an endpoint leaves: drain_timeout of its "
+      "service, "
       "[settings.md](settings.md).");
 
   using feed::ProxyLimits;
@@ -118,12 +119,14 @@ std::vector<ConfigKey> make_keys() {
   add("limits", "header_seconds", seconds<&ProxyLimits::header_time>(1, 3600),
       "How long a request's head may take from its first byte to its last. A slower one is answered 408.");
   add("limits", "body_idle_seconds", seconds<&ProxyLimits::body_idle>(0, 86400),
-      "How long a request's body may pause; a shorter http_idle_timeout of the service ends it sooner. 408 after that. 0: "
+      "How long a request's body may pause; a shorter http_idle_timeout of the service ends it sooner. 408 after that. "
+      "0: "
       "as long as the service's.");
   add("limits", "connections", number<&ProxyLimits::connections>(1, 4'000'000),
       "Connections of clients that the proxy takes in all.");
   add("limits", "connections_per_workload", number<&ProxyLimits::connections_per_workload>(0, 4'000'000),
-      "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three quarters "
+      "Of one workload: an ECS service's tasks on this host together, or all processes outside tasks. 0: three "
+      "quarters "
       "of connections, or of half of the descriptors where those are fewer.");
   add("limits", "descriptors", number<&ProxyLimits::descriptors>(64, 4'000'000, true),
       "File descriptors that the proxy may use. An eighth is kept for connections to endpoints. 0, or more than the "
@@ -132,7 +135,8 @@ std::vector<ConfigKey> make_keys() {
   using kernel::MapSizes;
   add("kernel", "max_services", size<&MapSizes::services>(1'000'000), "Services.");
   add("kernel", "max_endpoints", size<&MapSizes::endpoints>(4'000'000),
-      "Endpoints of all services together. A change of a service needs room for its old and its new ones for a moment.");
+      "Endpoints of all services together. A change of a service needs room for its old and its new ones for a "
+      "moment.");
   add("kernel", "max_aliases", size<&MapSizes::aliases>(4'000'000),
       "Names of aliases, by port. An alias without a dnsName has two names.");
   add("kernel", "max_tasks", size<&MapSizes::tasks>(1'000'000), "Tasks of this host, of four ports each on average.");
@@ -146,11 +150,13 @@ std::vector<ConfigKey> make_keys() {
   add("log", "level", log_level(FIELD(log::Level, log.level)), "Lines below it are not written.");
 
   add("access_log", "path", path_or_word(FIELD(std::string, access_log.path), 200, "stdout"),
-      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard output. "
+      "Where lines go: a file that is appended to, made if it is not there, or \"stdout\", the agent's standard "
+      "output. "
       "Empty: nothing is logged, whatever a service asks for.");
   add("access_log", "enabled", boolean(FIELD(bool, access_log.enabled)),
       "Whether requests to services without an `accessLogConfiguration` are logged too.");
-  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)), "Of those services' lines.");
+  add("access_log", "format", access_log_format(FIELD(AccessLogFormat, access_log.format)),
+      "Of those services' lines.");
   add("access_log", "include_query_parameters", boolean(FIELD(bool, access_log.include_query_parameters)),
       "Whether those services' paths are logged with their query, which may hold secrets.");
   return keys;

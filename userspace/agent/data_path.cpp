@@ -20,8 +20,9 @@ bool has_names_of(const Snapshot& names, const Snapshot& base) {
   if (!names.alias_names.same_as(base.alias_names)) return false;
   bool all = true;
   using Ptr = std::shared_ptr<const CloudMapName>;
-  for_each_difference(names.cloud_map_names, base.cloud_map_names,
-                      [&all](const std::string&, const Ptr* has, const Ptr* /*wanted*/) { all = all && has != nullptr; });
+  for_each_difference(
+      names.cloud_map_names, base.cloud_map_names,
+      [&all](const std::string&, const Ptr* has, const Ptr* /*wanted*/) { all = all && has != nullptr; });
   return all;
 }
 
@@ -48,8 +49,8 @@ SnapshotPtr restrict_names(const SnapshotPtr& base, const SnapshotPtr& allowed) 
 void DataPath::publish(SnapshotPtr next) {
   named_ = restrict_names(next, named_);
   sinks_.dns->publish(named_);
-  // A proxy that is away gets the newest alone when it is back. The kernel goes on without it meanwhile: it fails open to
-  // endpoints, which must be the present ones.
+  // A proxy that is away gets the newest alone when it is back. The kernel goes on without it meanwhile: it fails open
+  // to endpoints, which must be the present ones.
   const bool alive = sinks_.proxy_alive();
   if (!alive) in_flight_.clear();
   in_flight_.push_back(next);

@@ -196,7 +196,8 @@ class SharedMap {
       *place = std::make_shared<const Piece>(std::move(fresh));
     } else {
       const auto middle = fresh.begin() + static_cast<std::ptrdiff_t>(fresh.size() / 2);
-      auto first = std::make_shared<const Piece>(std::make_move_iterator(fresh.begin()), std::make_move_iterator(middle));
+      auto first =
+          std::make_shared<const Piece>(std::make_move_iterator(fresh.begin()), std::make_move_iterator(middle));
       *place = std::make_shared<const Piece>(std::make_move_iterator(middle), std::make_move_iterator(fresh.end()));
       pieces_.insert(place, std::move(first));
     }

@@ -41,9 +41,7 @@ class SharedVector {
 
   /// Whether both are copies of one.
   bool same_as(const SharedVector& other) const { return all_ == other.all_; }
-  friend bool operator==(const SharedVector& a, const SharedVector& b) {
-    return a.same_as(b) || a.get() == b.get();
-  }
+  friend bool operator==(const SharedVector& a, const SharedVector& b) { return a.same_as(b) || a.get() == b.get(); }
 
  private:
   std::shared_ptr<const std::vector<T>> all_;

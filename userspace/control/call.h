@@ -32,8 +32,8 @@ struct Settings {
   std::string region = "us-east-1";
   std::string account = "000000000000";
   IpPrefix alias_v4, alias_v6, task_v4;
-  bool access_log_allowed = true;  ///< false: nothing is logged, whatever a service asks for
-  AccessLogSettings access_log;    ///< of services without an accessLogConfiguration
+  bool access_log_allowed = true;                         ///< false: nothing is logged, whatever a service asks for
+  AccessLogSettings access_log;                           ///< of services without an accessLogConfiguration
   SettingValues default_settings;                         ///< [defaults] of the configuration
   std::map<std::string, SettingValues> service_settings;  ///< [service."…"], by setting_scope()
   /// At most; a hundred thousand registrations would else be remembered for a day.

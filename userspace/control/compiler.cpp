@@ -245,8 +245,9 @@ void SnapshotCompiler::look_at_service(const std::string& id, Touched& touched) 
   const auto known = compiled_.find(id);
   const Compiled before = known == compiled_.end() ? Compiled{} : known->second;
   if (stands != (known != compiled_.end()) && describes_.contains(id)) touched.aliases = true;
-  const std::string name = stands && has_name(record->second) ? dns_name(record->second, state_.namespaces.at(record->second.namespace_id))
-                                                                : std::string();
+  const std::string name = stands && has_name(record->second)
+                               ? dns_name(record->second, state_.namespaces.at(record->second.namespace_id))
+                               : std::string();
   if (stands) {
     compiled_[id] = {record->second.number, name};
   } else if (known != compiled_.end()) {
@@ -279,8 +280,8 @@ void SnapshotCompiler::look_at_name(const std::string& name) {
     return drop(&Snapshot::cloud_map_names, name);
   }
   const ServiceRecord& record = state_.services.at(*services->second.rbegin());
-  const auto made = cloud_map_name(record, state_.namespaces.at(record.namespace_id),
-                                   instances_of_service(state_, record.id));
+  const auto made =
+      cloud_map_name(record, state_.namespaces.at(record.namespace_id), instances_of_service(state_, record.id));
   put(&Snapshot::cloud_map_names, name, std::make_shared<const CloudMapName>(made));
 }
 

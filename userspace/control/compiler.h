@@ -73,8 +73,9 @@ class SnapshotCompiler {
   std::map<EcsKey, Described> described_;
   /// By Cloud Map service: the ECS services that describe it, and by which entry. The last one counts.
   std::map<std::string, std::map<EcsKey, std::size_t>> describes_;
-  std::map<std::string, Compiled> compiled_;         ///< by Cloud Map service id
-  std::map<std::string, std::set<std::string>> named_;  ///< Cloud Map services by their name in DNS. The last one counts.
+  std::map<std::string, Compiled> compiled_;  ///< by Cloud Map service id
+  std::map<std::string, std::set<std::string>>
+      named_;                      ///< Cloud Map services by their name in DNS. The last one counts.
   std::shared_ptr<Snapshot> out_;  ///< while one is made
   SnapshotPtr before_;             ///< meanwhile: what `out_` may share
   bool differs_ = false;           ///< `out_`, from the snapshot that it began as

@@ -17,7 +17,8 @@ struct TaskRequest {
 Result<TaskRecord> create_task(Call& call, const TaskRequest& request);
 /// The program runs in its cgroup: RUNNING, and each named port is registered as an instance, not listening yet:
 /// in the Cloud Map service of each serviceRegistries entry, and in each Service Connect discovery service.
-Result<void> task_started(Call& call, const std::string& cluster, const std::string& id, int pid, std::uint64_t cgroup_id);
+Result<void> task_started(Call& call, const std::string& cluster, const std::string& id, int pid,
+                          std::uint64_t cgroup_id);
 /// A port of a task listens, or no longer does; unchanged state writes nothing.
 Result<void> task_listening(Call& call, const TaskRecord& task, std::uint16_t port, bool listening);
 /// Its instances drain (Health::draining in the snapshot) and leave DNS. Step 1 of StopTask.

@@ -108,7 +108,8 @@ std::vector<std::string> Zone::names_above(const std::string& name) const {
 }
 
 std::optional<Zone::Host> Zone::find_host(const std::string& name) const {
-  if (const auto service = hosts_.find(name); service != hosts_.end()) return Host{service->second->service.get(), nullptr};
+  if (const auto service = hosts_.find(name); service != hosts_.end())
+    return Host{service->second->service.get(), nullptr};
   for (auto above = parent(name); above.size() > 1; above = parent(above)) {
     const auto service = hosts_.find(std::string(above));
     if (service == hosts_.end()) continue;

@@ -29,10 +29,11 @@ Result<void> RawMap::put_bytes(const void* key, const void* value, std::uint64_t
   if (status == -E2BIG) {
     const std::string set_by = setting_.empty() ? "" : ", set by " + setting_;
     const std::string raise = setting_.empty() ? "" : " or raise " + setting_ + " and restart the agent";
-    Error full = make_error("write to BPF map", name_,
-                            fmt::format("it is full: its limit is {} {}{}; what was there stays in force, what did not "
-                                        "fit is not in the kernel; delete some,{}",
-                                        limit_, holds_, set_by, raise.empty() ? " or describe fewer on this host" : raise));
+    Error full =
+        make_error("write to BPF map", name_,
+                   fmt::format("it is full: its limit is {} {}{}; what was there stays in force, what did not "
+                               "fit is not in the kernel; delete some,{}",
+                               limit_, holds_, set_by, raise.empty() ? " or describe fewer on this host" : raise));
     full.code = E2BIG;
     return full;
   }

@@ -28,7 +28,7 @@ struct PlaneOptions {
       proxy_v6;                  ///< outbound listeners in the agent's network namespace; v6 port 0 where IPv6 is off
   SocketAddress dns_v4, dns_v6;  ///< the agent's DNS (UDP and TCP); port 0: that family's queries are not captured
   bool capture_dns = true;
-  MapSizes sizes;  ///< of maps that no earlier agent left
+  MapSizes sizes;               ///< of maps that no earlier agent left
   bool end_by_netlink = false;  ///< connections to endpoints that left, even where a program could end them
 };
 

@@ -167,7 +167,8 @@ Result<void> Sync::apply(const Snapshot& snapshot) {
   const bool workloads_stay = in_place_ && in_place_->workloads == snapshot.workloads;
   Result<void> done;
   if (aliases_stay && workloads_stay) {
-    done = apply(snapshot, [] { return Result<void>(); }, [] { return Result<void>(); });
+    done = apply(
+        snapshot, [] { return Result<void>(); }, [] { return Result<void>(); });
   } else {
     const auto aliases = alias_entries(snapshot);
     const auto workloads = workload_entries(snapshot);

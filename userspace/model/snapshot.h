@@ -94,9 +94,9 @@ struct CloudMapRecord {
 
 struct CloudMapInstance {
   std::string instance_id;
-  std::string cname;   ///< AWS_INSTANCE_CNAME, empty without
-  IpAddress ipv4;      ///< :: without
-  IpAddress ipv6;      ///< :: without
+  std::string cname;  ///< AWS_INSTANCE_CNAME, empty without
+  IpAddress ipv4;     ///< :: without
+  IpAddress ipv6;     ///< :: without
   std::uint16_t port = 0;
   bool healthy = true;
   bool operator==(const CloudMapInstance&) const = default;
@@ -121,12 +121,12 @@ struct NamespaceZone {
 
 /// A running task, as the kernel knows it.
 struct Workload {
-  ClientId client;             ///< the number of its ECS service
+  ClientId client;  ///< the number of its ECS service
   std::string task_id;
-  std::string client_name;     ///< the metrics label `client`: the ECS service's name
+  std::string client_name;  ///< the metrics label `client`: the ECS service's name
   std::uint64_t cgroup_id = 0;
   NamespaceNumber namespace_number;  ///< the one namespace whose aliases it sees, or kNoNamespace
-  IpAddress address;           ///< from the task range, 127.254.0.0/16
+  IpAddress address;                 ///< from the task range, 127.254.0.0/16
   std::vector<std::uint16_t> ports;  ///< container ports that bind() and dials of localhost are moved for
   bool operator==(const Workload&) const = default;
 };

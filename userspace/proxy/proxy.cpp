@@ -67,7 +67,9 @@ Result<std::unique_ptr<Proxy>> Proxy::create(asio::io_context& main, const feed:
   std::vector<std::vector<Fd>> shares(count);
   for (std::size_t i = 0; i < listeners.size(); ++i) shares[i % count].push_back(std::move(listeners[i]));
   for (std::size_t w = 0; w < count; ++w) {
-    const auto nudge = [peers = proxy->peers_, w](ServiceId service, const Nudge& told) { peers->nudge(w, service, told); };
+    const auto nudge = [peers = proxy->peers_, w](ServiceId service, const Nudge& told) {
+      peers->nudge(w, service, told);
+    };
     proxy->workers_.push_back(std::make_unique<Worker>(w, settings, proxy->slab_, origins, *proxy->admission_,
                                                        *proxy->log_writer_, std::move(shares[w]), nudge));
   }

@@ -1,8 +1,9 @@
 // The load of tools/compare --scale: opens and closes TCP connections to targets drawn from a long list, and the server
 // that closes them.
-//   bench_dial serve KEEPING_PORT PORT...                   accepts on every address, and closes at once, or with the client
-//   bench_dial load SECONDS THREADS SEED < ADDRESS:PORT...  one connection after the other a thread; prints JSON
-//   bench_dial hold COUNT < ADDRESS:PORT...                 opens them, says "held", and keeps them until its input ends
+//   bench_dial serve KEEPING_PORT PORT...                   accepts on every address, and closes at once, or with the
+//   client bench_dial load SECONDS THREADS SEED < ADDRESS:PORT...  one connection after the other a thread; prints JSON
+//   bench_dial hold COUNT < ADDRESS:PORT...                 opens them, says "held", and keeps them until its input
+//   ends
 #include <algorithm>
 #include <atomic>
 #include <cerrno>

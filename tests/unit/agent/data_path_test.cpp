@@ -1,10 +1,10 @@
 #include "agent/data_path.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <string>
 #include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace causeway::agent {
 namespace {
@@ -37,8 +37,8 @@ SnapshotPtr snapshot(std::uint64_t revision, std::vector<std::string> names, std
   auto made = std::make_shared<Snapshot>();
   made->revision = Revision{revision};
   made->alias_names.change([&](std::vector<AliasName>& all) {
-      for (auto& name : names) all.push_back({name, NamespaceNumber{1}, {}, {}});
-    });
+    for (auto& name : names) all.push_back({name, NamespaceNumber{1}, {}, {}});
+  });
   for (auto& name : cloud_map) made->cloud_map_names[name] = std::make_shared<CloudMapName>();
   return made;
 }
@@ -49,8 +49,8 @@ class DataPathTest : public ::testing::Test {
   Recorder kernel{"kernel", log};
   Recorder dns{"dns", log};
   bool alive = true;
-  DataPath path{{[this](SnapshotPtr s) { log.push_back("proxy " + describe(s)); }, [this] { return alive; }, &kernel, &dns,
-                 [this](Revision r) { log.push_back("reached " + std::to_string(r.value)); }}};
+  DataPath path{{[this](SnapshotPtr s) { log.push_back("proxy " + describe(s)); }, [this] { return alive; }, &kernel,
+                 &dns, [this](Revision r) { log.push_back("reached " + std::to_string(r.value)); }}};
 };
 
 TEST_F(DataPathTest, AdditionsReachTheDataPathBeforeTheNames) {
@@ -114,7 +114,8 @@ TEST_F(DataPathTest, WithoutAProxyTheKernelGoesOnButNothingCountsAsReached) {
   alive = false;
   path.publish(snapshot(1, {"a"}));
   path.publish(snapshot(2, {"a", "b"}));
-  EXPECT_THAT(log, ElementsAre("dns 1:", "proxy 1: a", "kernel 1: a", "dns 1: a", "dns 2: a", "proxy 2: a b", "kernel 2: a b", "dns 2: a b"));
+  EXPECT_THAT(log, ElementsAre("dns 1:", "proxy 1: a", "kernel 1: a", "dns 1: a", "dns 2: a", "proxy 2: a b",
+                               "kernel 2: a b", "dns 2: a b"));
   log.clear();
   alive = true;
   path.proxy_acknowledged(Revision{2});

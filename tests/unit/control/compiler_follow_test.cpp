@@ -1,5 +1,5 @@
-// A snapshot that follows events is the one that is compiled anew from the state: after each transaction of any sequence of
-// calls, World::follow() compares the two.
+// A snapshot that follows events is the one that is compiled anew from the state: after each transaction of any
+// sequence of calls, World::follow() compares the two.
 #include <random>
 
 #include <fmt/format.h>
@@ -29,22 +29,26 @@ class AnyCalls : public World {
       case 2:
         return call("DeleteService", fmt::format("{{'cluster':'{}','service':'{}','force':true}}", cluster(), name()));
       case 3:
-        return register_definition("f", below(2) ? "{'name':'web','containerPort':4000}"
-                                                 : "{'name':'web','containerPort':3000},{'name':'rpc','containerPort':3001}");
+        return register_definition(
+            "f", below(2) ? "{'name':'web','containerPort':4000}"
+                          : "{'name':'web','containerPort':3000},{'name':'rpc','containerPort':3001}");
       case 4:
         return run_task();
       case 5:
         return end_task();
       case 6:
-        return call_sd("CreateService", fmt::format("{{'Name':'{}','NamespaceId':'{}'{}}}", name(), space().id,
-                                                    below(3) ? ",'DnsConfig':{'DnsRecords':[{'Type':'SRV','TTL':5}]}" : ""));
+        return call_sd("CreateService",
+                       fmt::format("{{'Name':'{}','NamespaceId':'{}'{}}}", name(), space().id,
+                                   below(3) ? ",'DnsConfig':{'DnsRecords':[{'Type':'SRV','TTL':5}]}" : ""));
       case 7:
         return call_sd("DeleteService", fmt::format("{{'Id':'{}'}}", service()));
       case 8:
-        return call_sd("UpdateServiceAttributes",
-                       fmt::format("{{'ServiceId':'{}','Attributes':{{'causeway:retries':'{}'}}}}", service(), below(3)));
+        return call_sd(
+            "UpdateServiceAttributes",
+            fmt::format("{{'ServiceId':'{}','Attributes':{{'causeway:retries':'{}'}}}}", service(), below(3)));
       case 9:
-        return call_sd("DeregisterInstance", fmt::format("{{'ServiceId':'{}','InstanceId':'i{}'}}", service(), below(5)));
+        return call_sd("DeregisterInstance",
+                       fmt::format("{{'ServiceId':'{}','InstanceId':'i{}'}}", service(), below(5)));
       case 10:
         return call_sd("UpdateInstanceCustomHealthStatus",
                        fmt::format("{{'ServiceId':'{}','InstanceId':'i{}','Status':'{}'}}", service(), below(5),
@@ -53,10 +57,11 @@ class AnyCalls : public World {
         if (below(8) == 0) space() = make_space("space" + std::to_string(++made_));
         return;
       default:
-        return call_sd("RegisterInstance",
-                       fmt::format("{{'ServiceId':'{}','InstanceId':'i{}','Attributes':{{'AWS_INSTANCE_IPV4':'10.0.0.{}',"
-                                   "'AWS_INSTANCE_PORT':'{}'}}}}",
-                                   service(), below(5), 1 + below(4), 80 + below(2)));
+        return call_sd(
+            "RegisterInstance",
+            fmt::format("{{'ServiceId':'{}','InstanceId':'i{}','Attributes':{{'AWS_INSTANCE_IPV4':'10.0.0.{}',"
+                        "'AWS_INSTANCE_PORT':'{}'}}}}",
+                        service(), below(5), 1 + below(4), 80 + below(2)));
     }
   }
   std::size_t accepted() const { return accepted_; }
@@ -88,8 +93,9 @@ class AnyCalls : public World {
                                       cluster(), name(), connect()));
   }
   void update_ecs_service() {
-    call("UpdateService", fmt::format("{{'cluster':'{}','service':'{}','taskDefinition':'f','serviceConnectConfiguration':{}}}",
-                                      cluster(), name(), connect()));
+    call("UpdateService",
+         fmt::format("{{'cluster':'{}','service':'{}','taskDefinition':'f','serviceConnectConfiguration':{}}}",
+                     cluster(), name(), connect()));
   }
   void run_task() {
     for (const auto& [of_cluster, services] : state.ecs_services) {
@@ -105,8 +111,10 @@ class AnyCalls : public World {
     for (const auto& [of_cluster, tasks] : state.tasks) {
       for (const auto& [id, task] : tasks) {
         if (task.last_status == "STOPPED" || below(3)) continue;
-        if (below(2)) change([&](Call& c) { return task_deregister(c, of_cluster, id); });
-        else stop(TaskRecord(task));
+        if (below(2))
+          change([&](Call& c) { return task_deregister(c, of_cluster, id); });
+        else
+          stop(TaskRecord(task));
         return;
       }
     }

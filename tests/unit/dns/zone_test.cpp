@@ -226,7 +226,9 @@ TEST_F(ZoneTest, AddressesOfAliasesHaveNames) {
 
 TEST(Zone, NamesThatCannotBeWrittenAreLeftOut) {
   auto s = std::make_shared<Snapshot>(*sample());
-  s->alias_names.change([](auto& all) { all.push_back({std::string(64, 'x'), kOne, ip("127.255.0.9"), ip("100::9")}); });
+  s->alias_names.change([](auto& all) {
+    all.push_back({std::string(64, 'x'), kOne, ip("127.255.0.9"), ip("100::9")});
+  });
   auto srv = service(*s, "odd.myapp.local", RoutingPolicy::multivalue, {{RecordType::srv, 30}});
   srv->instances = {instance(std::string(64, 'i'), "10.9.0.1"), instance("fine", "10.9.0.2")};
   const Zone zone(s);

@@ -64,9 +64,8 @@ void ProxyTest::start(unsigned workers) {
   }
   main_ = std::thread([this] { io_.run(); });
   on_main([&] {
-    auto made =
-        Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)), origins_,
-                      std::move(log_control_));
+    auto made = Proxy::create(io_, settings_, std::move(listeners), Fd(::fcntl(slab_.fd(), F_DUPFD_CLOEXEC, 3)),
+                              origins_, std::move(log_control_));
     ASSERT_TRUE(made) << made.error().message();
     proxy_ = std::move(*made);
   });
