@@ -81,7 +81,6 @@ struct choice {
   __u32 most;     /* connections that an endpoint may have; 0: any number */
   __u32 is_taken; /* the endpoint takes the connection */
   __u32 holds;    /* HOLDS_… */
-  __u32 met_full; /* one that was looked at is not left out, and has no room */
 };
 
 static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
@@ -112,9 +111,7 @@ __noinline int takes_connection(struct choice* to) {
   const __u32 endpoint_id = to->endpoint.endpoint_id;
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (!state) return to->is_taken = 1;
-  if (to->ejects && state->out) return take_for_trial(state, to);
-  to->met_full |= !take_endpoint_place(state, to);
-  return (int)to->is_taken;
+  return to->ejects && state->out ? take_for_trial(state, to) : take_endpoint_place(state, to);
 }
 
 /* Copies the row in that slot. A map's memory is used again as soon as an entry is removed, within RCU's grace period:
@@ -216,12 +213,12 @@ __noinline int pick_room_of(__u32 service_id, __u32 index, int also_out, struct 
   return 0;
 }
 
-/* Of those that pick_endpoint() passed over, one that has room. Where some are full, one that is not left out; else the
- * one that it ended with, which is as good as any; else whichever has room. */
+/* Of those that pick_endpoint() passed over, one that has room: one that is not left out; else the one that it ended
+ * with, which is as good as any; else whichever has room. */
 __noinline int pick_room(__u32 service_id, __u32 index, struct choice* to) {
   if (!to) return 0;
   const struct cw_endpoint last = to->endpoint;
-  if (to->met_full && pick_room_of(service_id, index, 0, to)) return 1;
+  if (pick_room_of(service_id, index, 0, to)) return 1;
   to->endpoint = last;
   return takes_room(to, 1) || pick_room_of(service_id, index, 1, to);
 }

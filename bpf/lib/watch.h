@@ -67,7 +67,8 @@ static __always_inline __u32 why_ended(int error, __u64 flags) {
 }
 
 static __always_inline int is_the_endpoints(__u32 reason) {
-  return reason == CW_FAILED_REFUSED || reason == CW_FAILED_RESET || reason == CW_FAILED_TIMEOUT;
+  return reason == CW_FAILED_REFUSED || reason == CW_FAILED_RESET || reason == CW_FAILED_TIMEOUT ||
+         reason == CW_FAILED_UNREACHABLE; /* of a SYN that left: a host that is down in the same subnet */
 }
 
 static __always_inline int sent_fin(__u32 state) {

@@ -328,7 +328,25 @@ TEST_F(KernelPath, ManyThatAreLeftOutSideBySideGetNoDial) {
     return count;
   };
   EXPECT_EQ(refused(kDead + kAlive), kDead) << "each once";
-  EXPECT_EQ(refused(400), 0) << "with 40 of 81 out, 16 drawn at random are all out once in 70,000";
+  EXPECT_EQ(refused(400), 0);
+}
+
+TEST_F(KernelPath, OneThatIsLeftAmongManyGetsAllDials) {
+  constexpr int kDead = 60;
+  std::vector<std::string> addresses;
+  for (int i = 0; i <= kDead; ++i) addresses.push_back(fmt::format("127.254.3.{}:3000", i + 1));
+  const Fd alive = listener_on(at(addresses.back()));
+  serve_as(addresses, [](Service& service) {
+    service.settings.ejection_failures = 1;
+    service.settings.ejection_percent = 100;
+  });
+  const auto refused = [&](int dials) {
+    int count = 0;
+    for (int i = 0; i < dials; ++i) count += dial("127.255.0.10:80") == "ECONNREFUSED";
+    return count;
+  };
+  EXPECT_EQ(refused(kDead + 1), kDead) << "each once";
+  EXPECT_EQ(refused(100), 0) << "16 drawn at random are all out three times in four";
 }
 
 /// Which of them got all connections; -1: more than one did.
