@@ -182,7 +182,8 @@ TEST(Compiler, AWeightIsAnAttribute) {
   world.register_instance(service, "plain", {{"AWS_INSTANCE_IPV4", "10.0.0.1"}, {"AWS_INSTANCE_PORT", "80"}});
   world.register_instance(service, "heavy",
                           {{"AWS_INSTANCE_IPV4", "10.0.0.2"}, {"AWS_INSTANCE_PORT", "80"}, {"causeway:weight", "255"}});
-  const auto& endpoints = world.compile()->services.at(service.number)->endpoints;
+  const auto snapshot = world.compile();
+  const auto& endpoints = snapshot->services.at(service.number)->endpoints;
   EXPECT_EQ(1u, endpoints.at(0).weight);
   EXPECT_EQ(255u, endpoints.at(1).weight);
 }
