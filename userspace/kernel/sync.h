@@ -100,7 +100,7 @@ class Sync {
   Result<void> erase_service_states();
   std::int64_t active_on(std::uint32_t endpoint) const;
   /// Endpoints that took connections before and do not now leave, those that do stay; null: the service is not there.
-  Result<void> follow(const Rows* before, const Service* now, std::chrono::milliseconds drain);
+  Result<void> follow(const Rows* before, const Service* now);
   Result<void> put_service(const std::shared_ptr<const Service>& service);
   Result<void> put_rows(const std::shared_ptr<const Service>& service);
   /// Of a service whose rows stay.
