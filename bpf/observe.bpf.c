@@ -42,7 +42,7 @@ static __always_inline void on_state(struct bpf_sock_ops* ctx) {
   } else if (connection->to_agent) {
     drop_origin(ctx);
   } else {
-    watch_close(ctx, connection);
+    watch_close(ctx, sk, connection);
   }
 }
 

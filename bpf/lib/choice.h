@@ -61,15 +61,13 @@ static __always_inline __u32 in_turn(const struct cw_endpoint_key* of, struct cw
 }
 
 /* A slot; NO_SLOT where the generation was flipped meanwhile. */
-static __always_inline __u32 choose(const struct cw_service* service, const struct cw_set* set,
-                                    const struct cw_endpoint_key* of, const struct dialler* dialler) {
+static __always_inline __u32 choose(const struct cw_service* service, struct cw_service_state* state,
+                                    const struct cw_set* set, const struct cw_endpoint_key* of,
+                                    const struct dialler* dialler) {
   if (service->balance == CW_BALANCE_MAGLEV && set->lookup_size)
     return looked_up(of, dialler->client, 0, set->lookup_size);
   if (service->balance == CW_BALANCE_LEAST_ACTIVE) return least_active(of, set->count);
-  if (service->balance == CW_BALANCE_ROUND_ROBIN) {
-    struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &dialler->service_id);
-    if (state) return in_turn(of, state, set->count, service->weighted);
-  }
+  if (service->balance == CW_BALANCE_ROUND_ROBIN && state) return in_turn(of, state, set->count, service->weighted);
   if (service->weighted) return weighted(of, random_point(), set->count);
   return cw_balance_random(bpf_get_prandom_u32(), set->count);
 }
@@ -154,16 +152,15 @@ enum found { NONE, FOUND, FOUND_UNFIT, CHANGED };
 
 /* NONE: the set has no endpoint. FOUND_UNFIT: all that were looked at are left out or full; it is one of those.
  * CHANGED: the generation was flipped meanwhile. */
-__noinline int pick_from(const struct dialler* dialler, __u32 index, struct choice* to) {
-  if (!dialler || !to || index >= CW_SETS) return NONE;
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
-  if (!service) return NONE;
+__noinline int pick_from(const struct cw_service* service, struct cw_service_state* state,
+                         const struct dialler* dialler, __u32 index, struct choice* to) {
+  if (!service || !dialler || !to || index >= CW_SETS) return NONE;
   const struct cw_set set = service->sets[index];
   if (set.count == 0) return NONE;
   const struct cw_endpoint_key of = {dialler->service_id, service->generation, set.list, 0};
   to->ejects = service->ejection_failures != 0;
   to->most = service->max_endpoint_connections;
-  if (!copy_row(&of, choose(service, &set, &of, dialler), to)) return CHANGED;
+  if (!copy_row(&of, choose(service, state, &set, &of, dialler), to)) return CHANGED;
   if (takes_connection(to)) return FOUND;
   if (set.lookup_size && look_up_another(&of, set.lookup_size, dialler->client, to)) return FOUND;
   return pick_another(&of, set.count, to) ? FOUND : FOUND_UNFIT;
@@ -171,12 +168,13 @@ __noinline int pick_from(const struct dialler* dialler, __u32 index, struct choi
 
 /* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take the
  * connection (`to->is_taken`) where none was found that does. */
-__noinline int pick_endpoint(const struct dialler* dialler, struct choice* to) {
-  if (!dialler || !to) return 0;
-  for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
-    if (dialler->prefers_local && pick_from(dialler, CW_LOCAL + dialler->reach, to) == FOUND) return 1;
-    const int found = pick_from(dialler, dialler->reach, to);
+static __always_inline int pick_endpoint(const struct cw_service* service, struct cw_service_state* state,
+                                         const struct dialler* dialler, struct choice* to) {
+  for (int attempt = 0; service && attempt < PICK_ATTEMPTS; attempt++) {
+    if (dialler->prefers_local && pick_from(service, state, dialler, CW_LOCAL + dialler->reach, to) == FOUND) return 1;
+    const int found = pick_from(service, state, dialler, dialler->reach, to);
     if (found != CHANGED) return found != NONE;
+    service = bpf_map_lookup_elem(&services, &dialler->service_id);
   }
   return 0;
 }

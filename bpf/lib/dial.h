@@ -82,9 +82,8 @@ static __always_inline __u64 hash_of_client(struct bpf_sock_addr* ctx, enum ip_v
 }
 
 static __always_inline struct dialler dialler_of(struct bpf_sock_addr* ctx, enum ip_version version, __u32 service_id,
-                                                 const struct client* client) {
+                                                 const struct cw_service* service, const struct client* client) {
   struct dialler dialler = {service_id, reach_of(ctx, version), 0, 0, 0};
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
   if (!service) return dialler;
   if (service->balance == CW_BALANCE_MAGLEV) dialler.client = hash_of_client(ctx, version, service->affinity, client);
   if (service->locality_percent) dialler.prefers_local = stays_local(service_id);
@@ -99,10 +98,11 @@ static __always_inline int over_limit(struct cw_counters* counters, __u32 limit)
 }
 
 /* True: `to` is an endpoint that takes the connection. What it holds is to be given back either way. */
-static __always_inline int choose_endpoint(const struct dialler* dialler, struct cw_counters* counters,
-                                           struct choice* to) {
-  if (!take_service_place(dialler->service_id, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
-  if (!pick_endpoint(dialler, to)) {
+static __always_inline int choose_endpoint(const struct cw_service* service, const struct dialler* dialler,
+                                           struct cw_counters* counters, struct choice* to) {
+  struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &dialler->service_id);
+  if (!take_service_place(service, state, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
+  if (!pick_endpoint(service, state, dialler, to)) {
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return 0;
   }
@@ -112,13 +112,13 @@ static __always_inline int choose_endpoint(const struct dialler* dialler, struct
 
 static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enum ip_version version,
                                                   const struct cw_socket_address* dst, __u32 service_id,
-                                                  const struct client* client) {
+                                                  const struct cw_service* service, const struct client* client) {
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
-  const struct dialler dialler = dialler_of(ctx, version, service_id, client);
+  const struct dialler dialler = dialler_of(ctx, version, service_id, service, client);
   struct choice to = {};
   struct cw_connection* connection = NULL;
-  if (choose_endpoint(&dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
+  if (choose_endpoint(service, &dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
   if (!connection) {
     give_back_unsent(to.holds, service_id, to.endpoint.endpoint_id);
     return refuse();
@@ -138,17 +138,19 @@ static __always_inline enum verdict dial_alias(struct bpf_sock_addr* ctx, enum i
   const struct client client = current_client();
   const struct cw_alias* alias = find_alias(dst, IPPROTO_TCP);
   if (!alias || !alias_is_visible(alias, client.namespace_number)) return refuse();
+  const __u32 service_id = alias->service_id;
+  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
   struct cw_socket_address to = {};
   if (alias->canary_port) {
     to.ip = address_v4(LOOPBACK_V4);
     to.port = alias->canary_port;
-  } else if (!takes_kernel_path(alias->service_id) && proxy_is_alive()) {
+  } else if (!(service && service->kernel_path) && proxy_is_alive()) {
     to = proxy_for(dst);
   } else {
-    return dial_endpoint(ctx, version, dst, alias->service_id, &client);
+    return dial_endpoint(ctx, version, dst, service_id, service, &client);
   }
   if (!reaches(ctx, version, &to)) return refuse();
-  return redirect(ctx, version, dst, &to, alias->service_id, &client, 1) ? PROCEED : refuse();
+  return redirect(ctx, version, dst, &to, service_id, &client, 1) ? PROCEED : refuse();
 }
 
 /* A task reaches its own server as localhost, where bind() moved it away from. */

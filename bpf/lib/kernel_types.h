@@ -48,10 +48,6 @@ struct bpf_sock_addr_kern {
   struct sock* sk;
 };
 
-struct bpf_sock_ops_kern {
-  struct sock* sk;
-};
-
 struct task_struct {
   unsigned int flags;
 };

@@ -27,9 +27,8 @@ static __always_inline int take_place(__s64* active, __u32 most) {
 }
 
 /* Without state there is nothing to hold, nor to give back. */
-static __always_inline int take_service_place(__u32 service_id, __u32* holds) {
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
-  struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &service_id);
+static __always_inline int take_service_place(const struct cw_service* service, struct cw_service_state* state,
+                                              __u32* holds) {
   if (!service || !state) return 1;
   if (!take_place(&state->active, service->max_connections)) return 0;
   *holds |= HOLDS_SERVICE;

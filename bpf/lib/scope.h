@@ -35,8 +35,13 @@ static __always_inline int in_our_netns(void* ctx) {
 static __always_inline int is_kernel_socket(struct bpf_sock_addr* ctx) {
   struct task_struct* task = (void*)bpf_get_current_task();
   if (BPF_CORE_READ(task, flags) & PF_KTHREAD) return 1;
-  struct sock* sk = ctx_kernel_sock(ctx);
-  if (!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) return 0;
+  const struct tcp_sock* tcp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
+  struct sock* sk = (struct sock*)tcp;
+  if (tcp && !BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)) return 0; /* as below, without a probe's cost */
+  if (!tcp) {
+    sk = ctx_kernel_sock(ctx);
+    if (!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) return 0;
+  }
   return !(config.has_mptcp && ctx->sk && bpf_skc_to_mptcp_sock(ctx->sk));
 }
 

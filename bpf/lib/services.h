@@ -69,11 +69,6 @@ static __always_inline int alias_is_visible(const struct cw_alias* alias, __u32 
   return namespace_number == CW_NAMESPACE_EVERY || namespace_number == alias->namespace_number;
 }
 
-static __always_inline int takes_kernel_path(__u32 service_id) {
-  const struct cw_service* service = bpf_map_lookup_elem(&services, &service_id);
-  return service && service->kernel_path;
-}
-
 static __always_inline const struct cw_endpoint* endpoint_at(const struct cw_endpoint_key* of, __u32 slot) {
   struct cw_endpoint_key key = {of->service_id, of->generation, of->list, slot};
   return bpf_map_lookup_elem(&endpoints, &key);

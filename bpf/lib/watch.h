@@ -20,10 +20,6 @@
 #define NS_PER_US 1000
 #define SRTT_SHIFT 3 /* the kernel keeps it in eighths */
 
-static __always_inline struct tcp_sock* ops_kernel_sock(struct bpf_sock_ops* ctx) {
-  return (struct tcp_sock*)BPF_CORE_READ((struct bpf_sock_ops_kern*)(void*)ctx, sk);
-}
-
 /* TCP_CONNECT_CB: from here on every end is told by TCP_CLOSE. */
 static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
                                           struct cw_connection* connection) {
@@ -78,9 +74,8 @@ static __always_inline int sent_fin(__u32 state) {
 
 /* The kernel's sums follow the sequence numbers, where SYN and FIN count one each: its own SYN and FIN in what was
  * acknowledged, and the peer's FIN in what was received (tcp_fin() sets SOCK_DONE). */
-static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_counters* counters, struct tcp_sock* tcp,
+static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_counters* counters, __u32 write_seq,
                                         __u64 flags) {
-  const __u32 write_seq = BPF_CORE_READ(tcp, write_seq);
   const __u64 not_data = 1 + (sent_fin(ctx->args[0]) && ctx->snd_una == write_seq);
   const __u64 acked = ctx->bytes_acked;
   const __u64 received = ctx->bytes_received;
@@ -89,15 +84,17 @@ static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_coun
 }
 
 /* TCP_CLOSE. */
-static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_connection* connection) {
+static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                        struct cw_connection* connection) {
   const __u32 phase = connection->phase;
   if (phase != CW_CONNECTING && phase != CW_OPEN) return;
   connection->phase = CW_NOT_WATCHED;
   give_back_sent(connection);
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
-  struct tcp_sock* tcp = ops_kernel_sock(ctx);
-  const int error = BPF_CORE_READ((struct sock*)tcp, sk_err);
+  const struct tcp_sock* tcp = bpf_skc_to_tcp_sock(sk);
+  if (!tcp) return;
+  const int error = ((const struct sock*)tcp)->sk_err;
   count(&counters->retransmits, ctx->total_retrans);
   const int was_ended = error == ECONNABORTED && has_to_end(connection->endpoint_id);
   if (was_ended) count(&counters->ended, 1);
@@ -108,9 +105,9 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct cw_conn
     if (is_the_endpoints(reason)) return report_failure(connection, counters, CW_RUN_CONNECT);
     return report_abandoned(connection);
   }
-  const __u64 flags = BPF_CORE_READ((struct sock*)tcp, __sk_common.skc_flags);
+  const __u64 flags = ((const struct sock*)tcp)->__sk_common.skc_flags;
   count(&counters->closed, 1);
-  count_bytes(ctx, counters, tcp, flags);
+  count_bytes(ctx, counters, tcp->write_seq, flags);
   count_lifetime(counters, (bpf_ktime_get_ns() - connection->opened_ns) / NS_PER_US);
   if (ctx->srtt_us) count_rtt(counters, ctx->srtt_us >> SRTT_SHIFT);
   const __u32 reason = why_ended(error, flags);
