@@ -114,11 +114,20 @@ int bind6(struct bpf_sock_addr* ctx) {
   return PROCEED;
 }
 
-/* A socket is closed by the last process that had it; an MPTCP socket itself, not its subflows. */
+static __always_inline int tells_state(struct bpf_sock* ctx) {
+  return BPF_CORE_READ((struct tcp_sock*)(void*)ctx, bpf_sock_ops_cb_flags) & BPF_SOCK_OPS_STATE_CB_FLAG;
+}
+
+/* A socket is closed by the last process that had it; an MPTCP socket itself, not its subflows, which are told of. */
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock* ctx) {
   struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx, 0, 0);
-  if (connection && connection->phase == CW_CHOSEN) watch_unsent(connection, ctx->state == TCP_STATE_CLOSE);
+  if (!connection || connection->phase == CW_NOT_WATCHED) return PROCEED;
+  if (connection->phase == CW_CHOSEN) {
+    watch_unsent(connection, ctx->state == TCP_STATE_CLOSE);
+  } else if (ctx->protocol == IPPROTO_TCP && (ctx->state == TCP_STATE_CLOSE || !tells_state(ctx))) {
+    watch_lost(connection);
+  }
   return PROCEED;
 }
 

@@ -79,6 +79,7 @@ struct choice {
   __u32 most;     /* connections that an endpoint may have; 0: any number */
   __u32 is_taken; /* the endpoint takes the connection */
   __u32 holds;    /* HOLDS_… */
+  __u32 no_trial; /* this dial is not to try an endpoint that is left out */
 };
 
 static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
@@ -92,10 +93,10 @@ static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, 
 static __always_inline int take_for_trial(struct cw_endpoint_state* state, struct choice* to) {
   const __u64 now = bpf_ktime_get_ns();
   const __u64 until = state->until;
-  if (now < until || !take_endpoint_place(state, to)) return 0;
+  if (to->no_trial || now < until || !take_endpoint_place(state, to)) return 0;
   to->on_trial = __sync_val_compare_and_swap(&state->until, until, now + CW_TRIAL_NS) == until;
   if (to->on_trial) return 1;
-  if (config.has_sock_release) __sync_fetch_and_add(&state->active, -1);
+  __sync_fetch_and_add(&state->active, -1);
   to->holds &= ~HOLDS_ENDPOINT;
   to->is_taken = 0;
   return 0;

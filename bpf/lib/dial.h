@@ -5,6 +5,7 @@
 #include "choice.h"
 #include "counters.h"
 #include "liveness.h"
+#include "outlier.h"
 #include "scope.h"
 #include "storage.h"
 
@@ -116,11 +117,12 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
   const struct dialler dialler = dialler_of(ctx, version, service_id, service, client);
-  struct choice to = {};
+  struct choice to = {.no_trial = ctx->sk && waits_for_data(ctx->sk)};
   struct cw_connection* connection = NULL;
   if (choose_endpoint(service, &dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
   if (!connection) {
-    give_back_unsent(to.holds, service_id, to.endpoint.endpoint_id);
+    give_back_places(to.holds, service_id, to.endpoint.endpoint_id);
+    if (to.on_trial) abandon_trial(to.endpoint.endpoint_id);
     return refuse();
   }
   connection->phase = CW_CHOSEN;

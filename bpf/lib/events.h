@@ -17,6 +17,11 @@ static __always_inline void publish_listen(const struct cw_socket_address* addre
   bpf_ringbuf_output(&events, &event, sizeof event, 0);
 }
 
+static __always_inline void publish_late_dial(__u32 endpoint_id) {
+  struct cw_late_dial_event event = {CW_EVENT_LATE_DIAL, endpoint_id};
+  bpf_ringbuf_output(&events, &event, sizeof event, 0);
+}
+
 static __always_inline void publish_ejection(__u32 service_id, __u32 endpoint_id,
                                              const struct cw_endpoint_state* state) {
   struct cw_ejection_event event = {CW_EVENT_EJECTION, state->out,       service_id,  endpoint_id,

@@ -42,6 +42,8 @@ struct sock {
 
 struct tcp_sock {
   __u32 write_seq;
+  __u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT */
+  __u8 bpf_sock_ops_cb_flags;
 };
 
 struct bpf_sock_addr_kern {

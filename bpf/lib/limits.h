@@ -1,8 +1,6 @@
 /* How many connections a service and its endpoints have, and may have. A place is taken in connect(), before the
  * kernel acts on the dial, atomically: two processors cannot both take the last one. It is given back once
- * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. Where no
- * hook tells of that one, connect() only looks, and the place is taken when the SYN leaves: dials at one time can be
- * more than the limit. */
+ * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. */
 #pragma once
 
 #include "services.h"
@@ -14,7 +12,6 @@
 
 /* `most` 0: as many as come. A dial that is refused does not, even for a moment, take the place of another. */
 static __always_inline int take_place(__s64* active, __u32 most) {
-  if (!config.has_sock_release) return !most || *active < (__s64)most;
   for (int i = 0; most && i < TAKE_ATTEMPTS; i++) {
     const __s64 before = *(volatile __s64*)active;
     if (before >= (__s64)most) return 0;
@@ -35,29 +32,18 @@ static __always_inline int take_service_place(const struct cw_service* service, 
   return 1;
 }
 
-static __always_inline void add_active(__u32 holds, __u32 service_id, __u32 endpoint_id, __s64 by) {
+static __always_inline void give_back_places(__u32 holds, __u32 service_id, __u32 endpoint_id) {
   if (holds & HOLDS_SERVICE) {
     struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &service_id);
-    if (state) __sync_fetch_and_add(&state->active, by);
+    if (state) __sync_fetch_and_add(&state->active, -1);
   }
   if (holds & HOLDS_ENDPOINT) {
     struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
-    if (state) __sync_fetch_and_add(&state->active, by);
+    if (state) __sync_fetch_and_add(&state->active, -1);
   }
 }
 
-/* Of a dial that did not begin. */
-static __always_inline void give_back_unsent(__u32 holds, __u32 service_id, __u32 endpoint_id) {
-  if (config.has_sock_release) add_active(holds, service_id, endpoint_id, -1);
-}
-
-/* The SYN leaves. */
-static __always_inline void take_sent(const struct cw_connection* connection) {
-  if (!config.has_sock_release)
-    add_active(connection->holds, connection->origin.service_id, connection->endpoint_id, 1);
-}
-
-static __always_inline void give_back_sent(struct cw_connection* connection) {
-  add_active(connection->holds, connection->origin.service_id, connection->endpoint_id, -1);
+static __always_inline void give_back_held(struct cw_connection* connection) {
+  give_back_places(connection->holds, connection->origin.service_id, connection->endpoint_id);
   connection->holds = 0;
 }

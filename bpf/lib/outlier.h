@@ -95,9 +95,11 @@ static __always_inline void report_answered(const struct cw_connection* connecti
 }
 
 /* Nothing was learned: the next may try it. */
-static __always_inline void report_abandoned(const struct cw_connection* connection) {
-  const __u32 endpoint_id = connection->endpoint_id;
-  if (!connection->on_trial) return;
+static __always_inline void abandon_trial(__u32 endpoint_id) {
   struct cw_endpoint_state* state = bpf_map_lookup_elem(&endpoint_states, &endpoint_id);
   if (state && state->out) state->until = bpf_ktime_get_ns();
+}
+
+static __always_inline void report_abandoned(const struct cw_connection* connection) {
+  if (connection->on_trial) abandon_trial(connection->endpoint_id);
 }

@@ -39,6 +39,12 @@ static __always_inline int is_mptcp(struct bpf_sock* sk) {
   return config.has_mptcp && bpf_skc_to_mptcp_sock(sk) != NULL;
 }
 
+/* Its SYN leaves with the first data (TCP_FASTOPEN_CONNECT), which may be much later, or never. */
+static __always_inline int waits_for_data(struct bpf_sock* sk) {
+  const struct tcp_sock* tcp = bpf_skc_to_tcp_sock(sk);
+  return tcp && BPF_CORE_READ_BITFIELD(tcp, fastopen_connect);
+}
+
 /* The socket that the application holds: connect, bind and sockops meet an MPTCP socket's subflow, getpeername and
  * getsockopt the MPTCP socket itself. A subflow, which a socket keeps for its next dial, may have a copy. */
 #define DEFINE_STORAGE(map, type)                                            \

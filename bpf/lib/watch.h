@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counters.h"
+#include "events.h"
 #include "leaving.h"
 #include "limits.h"
 #include "outlier.h"
@@ -26,7 +27,7 @@ static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_s
   if (connection->phase != CW_CHOSEN) return;
   if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
   connection->phase = CW_CONNECTING;
-  take_sent(connection);
+  if (waits_for_data(sk) && has_to_end(connection->endpoint_id)) publish_late_dial(connection->endpoint_id);
   /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
   if (!is_mptcp(sk)) return;
   struct cw_connection* copy = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -89,7 +90,7 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct bpf_soc
   const __u32 phase = connection->phase;
   if (phase != CW_CONNECTING && phase != CW_OPEN) return;
   connection->phase = CW_NOT_WATCHED;
-  give_back_sent(connection);
+  give_back_held(connection);
   struct cw_counters* counters = find_counters(&connection->counters);
   if (!counters) return;
   const struct tcp_sock* tcp = bpf_skc_to_tcp_sock(sk);
@@ -119,20 +120,26 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct bpf_soc
   }
 }
 
+/* Another program of this hook has set the socket's callbacks without regard to those that were set (setting replaces
+ * them all): nothing will tell its end, except that its process closes it. */
+static __always_inline void watch_lost(struct cw_connection* connection) {
+  struct cw_counters* counters = find_counters(&connection->counters);
+  if (counters && connection->phase == CW_OPEN) count(&counters->closed, 1);
+  report_abandoned(connection);
+  give_back_held(connection);
+  connection->phase = CW_NOT_WATCHED;
+}
+
 /* Of a dial that ended before TCP_CONNECT_CB, which nothing tells of: it found no route, no port was free for it, or
  * another program refused it. Seen when the socket dials again, or is closed. One that did not fail waited for data to
  * send with its SYN (TCP_FASTOPEN_CONNECT). */
 static __always_inline void watch_unsent(struct cw_connection* connection, int has_failed) {
+  if (connection->phase > CW_CHOSEN) return watch_lost(connection);
   if (connection->phase == CW_CHOSEN) {
     struct cw_counters* counters = find_counters(&connection->counters);
     if (counters && has_failed) count_failure(counters, CW_FAILED_UNREACHABLE);
     report_abandoned(connection);
   }
-  if (connection->phase <= CW_CHOSEN) {
-    give_back_unsent(connection->holds, connection->origin.service_id, connection->endpoint_id);
-    connection->holds = 0;
-  } else {
-    give_back_sent(connection); /* another program turned the callbacks off that would have told its end */
-  }
+  give_back_held(connection);
   connection->phase = CW_NOT_WATCHED;
 }

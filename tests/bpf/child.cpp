@@ -45,6 +45,11 @@ std::string Channel::hear() {
   return line == "(gone)" ? "" : line;
 }
 
+bool Channel::waits() const {
+  pollfd ready{in_, POLLIN, 0};
+  return ::poll(&ready, 1, 0) == 0;
+}
+
 Child::Child(const std::string& cgroup_path, const std::function<void(Channel&)>& body) {
   int pair[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) std::abort();

@@ -16,6 +16,8 @@ class Channel {
   void say(const std::string& line);
   /// Blocks until the test says something; "" when it is gone.
   std::string hear();
+  /// True while the test is there and has said nothing.
+  bool waits() const;
 
  private:
   int in_, out_;

@@ -2,30 +2,20 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "path_host.h"
 
 namespace causeway::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kAlias = "127.255.0.10:80";
 constexpr auto kTimeOut = 400ms;
 
-class KernelEjection : public Host {
+class KernelEjection : public PathHost {
  protected:
-  void SetUp() override {
-    Host::SetUp();
-    settings_.path = ServicePath::kernel;
+  KernelEjection() {
     settings_.ejection_time = kTimeOut;
     settings_.ejection_max_time = 10s;
-    start();
-  }
-  void serve(const std::vector<std::string>& endpoints) {
-    auto made = std::make_shared<Service>(*service(10, 1, endpoints));
-    made->settings = settings_;
-    snapshot.services[ServiceId(10)] = made;
-    publish();
   }
   /// How many of them fail.
   int failures_of(int dials) {
@@ -36,12 +26,6 @@ class KernelEjection : public Host {
     }));
   }
   bool out(std::uint32_t number) { return plane->is_ejected(EndpointId(1000 + number)); }
-  cw_counters counted() {
-    for (const auto& each : plane->path_counters()) {
-      if (each.service == ServiceId(10) && each.client == kHostClient) return each.counted;
-    }
-    return {};
-  }
   static int waiting(const Fd& listener) {
     int count = 0;
     for (; !nothing_waits(listener); ++count) accept_from(listener);
@@ -51,8 +35,6 @@ class KernelEjection : public Host {
   static void wait_out(std::chrono::milliseconds time) {
     ::usleep(static_cast<useconds_t>(std::chrono::microseconds(time).count()));
   }
-
-  ServiceSettings settings_;
 };
 
 TEST_F(KernelEjection, TheFifthFailureLeavesItOut) {

@@ -8,36 +8,18 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "path_host.h"
 
 namespace causeway::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kLimited = "127.255.0.10:80";
 constexpr const char* kNowhere = "203.0.113.1:3000";  // no route in this namespace
 
-class KernelLimits : public Host {
+class KernelLimits : public PathHost {
  protected:
-  void SetUp() override {
-    Host::SetUp();
-    settings_.path = ServicePath::kernel;
-    settings_.ejection = false;
-    start();
-  }
-  void serve(const std::vector<std::string>& endpoints) {
-    auto made = std::make_shared<Service>(*service(10, 1, endpoints));
-    made->settings = settings_;
-    snapshot.services[ServiceId(10)] = made;
-    publish();
-  }
-  cw_counters counted() {
-    for (const auto& each : plane->path_counters()) {
-      if (each.service == ServiceId(10) && each.client == kHostClient) return each.counted;
-    }
-    return {};
-  }
+  KernelLimits() { settings_.ejection = false; }
   std::int64_t of_service() { return plane->active(ServiceId(10)); }
   std::int64_t of_endpoint(std::uint32_t number = 0) { return plane->active(EndpointId(1000 + number)); }
   /// FINs and RSTs are on their way for a moment.
@@ -50,8 +32,6 @@ class KernelLimits : public Host {
   }
   /// Runs `body` as a host's process that ends with it; "ok" is wanted.
   void as_client(const std::function<std::string()>& body) { EXPECT_EQ(in_cgroup(host, body), "ok"); }
-
-  ServiceSettings settings_;
 };
 
 /// Dials that many times, says how many were taken and holds them until it is told otherwise.
@@ -60,7 +40,7 @@ void dial_and_hold(Channel& channel, int dials) {
   std::string others;
   for (int i = 0; i < dials; ++i) {
     Fd fd = tcp_socket(i % 2 == 0 ? AF_INET : AF_INET6);
-    const int status = connect_to(fd, at(kLimited), i % 2 == 0 ? AF_INET : AF_INET6);
+    const int status = connect_to(fd, at(kAlias), i % 2 == 0 ? AF_INET : AF_INET6);
     if (status == 0) {
       held.push_back(std::move(fd));
     } else if (status != ECONNREFUSED) {
@@ -132,7 +112,7 @@ TEST_F(KernelLimits, RatherOneLeftOutThanNone) {
   settings_.ejection_failures = 1;
   const Fd good = listener_on(at("127.254.1.1:3000"));
   serve({"127.254.1.1:3000", "127.254.1.2:3000"});
-  in_cgroup(host, [] { return dial_tcp(at(kLimited), AF_INET) + dial_tcp(at(kLimited), AF_INET); });
+  in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET) + dial_tcp(at(kAlias), AF_INET); });
   ASSERT_TRUE(plane->is_ejected(EndpointId(1001)));
   expect_active(0);
   const Fd back = listener_on(at("127.254.1.2:3000"));
@@ -161,7 +141,7 @@ TEST_F(KernelLimits, RefusedDialsHoldNothing) {
   serve({"127.254.1.1:3000"});
   as_client([] {
     for (int i = 0; i < 20; ++i) {
-      if (dial_tcp(at(kLimited), AF_INET) != "ECONNREFUSED") return "not refused";
+      if (dial_tcp(at(kAlias), AF_INET) != "ECONNREFUSED") return "not refused";
     }
     return "ok";
   });
@@ -175,7 +155,7 @@ TEST_F(KernelLimits, WithoutARoute) {
   serve({kNowhere});
   as_client([] {
     for (int i = 0; i < 10; ++i) {
-      const std::string says = dial_tcp(at(kLimited), i % 2 == 0 ? AF_INET : AF_INET6);
+      const std::string says = dial_tcp(at(kAlias), i % 2 == 0 ? AF_INET : AF_INET6);
       if (says != "ENETUNREACH") return says;
     }
     return std::string("ok");
@@ -185,7 +165,7 @@ TEST_F(KernelLimits, WithoutARoute) {
   as_client([] {  // the same socket again and again
     const Fd fd = tcp_socket(AF_INET);
     for (int i = 0; i < 10; ++i) {
-      if (const int status = connect_to(fd, at(kLimited), AF_INET); status != ENETUNREACH) return error_name(status);
+      if (const int status = connect_to(fd, at(kAlias), AF_INET); status != ENETUNREACH) return error_name(status);
     }
     return std::string("ok");
   });
@@ -203,7 +183,7 @@ TEST_F(KernelLimits, WithoutAFreePort) {
     std::string last;
     for (int i = 0; i < 7; ++i) {
       held.push_back(tcp_socket(AF_INET));
-      last = error_name(connect_to(held.back(), at(kLimited), AF_INET));
+      last = error_name(connect_to(held.back(), at(kAlias), AF_INET));
     }
     std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "32768 60999";
     return last == "EADDRNOTAVAIL" ? "ok" : last;
@@ -224,7 +204,7 @@ TEST_F(KernelLimits, UnansweredAndGivenUp) {
     for (int i = 0; i < 6; ++i) {
       all.push_back(tcp_socket(AF_INET));
       ::fcntl(all.back().get(), F_SETFL, O_NONBLOCK);
-      channel.say(error_name(connect_to(all.back(), at(kLimited), AF_INET)));
+      channel.say(error_name(connect_to(all.back(), at(kAlias), AF_INET)));
     }
     channel.hear();
     all.clear();
@@ -246,7 +226,7 @@ TEST_F(KernelLimits, ASocketThatIsDisconnectedAndDialsAgain) {
   as_client([this] {
     const Fd fd = tcp_socket(AF_INET);
     for (int i = 0; i < 10; ++i) {
-      if (const int status = connect_to(fd, at(kLimited), AF_INET)) return "dial: " + error_name(status);
+      if (const int status = connect_to(fd, at(kAlias), AF_INET)) return "dial: " + error_name(status);
       sockaddr none{};
       none.sa_family = AF_UNSPEC;
       if (::connect(fd.get(), &none, sizeof none) != 0) return "disconnect: " + error_name(errno);
@@ -268,7 +248,7 @@ TEST_F(KernelLimits, KilledWithOpenOnesAndDialsUnderWay) {
     for (int i = 0; i < 12; ++i) {
       all.push_back(tcp_socket(AF_INET));
       ::fcntl(all.back().get(), F_SETFL, O_NONBLOCK);
-      connect_to(all.back(), at(kLimited), AF_INET);
+      connect_to(all.back(), at(kAlias), AF_INET);
     }
     channel.say("open");
     channel.hear();
@@ -284,8 +264,8 @@ TEST_F(KernelLimits, ClosedByAChildTooAndWithAReset) {
   serve({"127.254.1.1:3000"});
   Child client(host, [this](Channel& channel) {
     Fd kept = tcp_socket(AF_INET), reset = tcp_socket(AF_INET);
-    connect_to(kept, at(kLimited), AF_INET);
-    connect_to(reset, at(kLimited), AF_INET);
+    connect_to(kept, at(kAlias), AF_INET);
+    connect_to(reset, at(kAlias), AF_INET);
     in_cgroup(host, [] { return std::string("ends with copies of both"); });
     const linger now{1, 0};
     ::setsockopt(reset.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -304,7 +284,7 @@ TEST_F(KernelLimits, ClosedByAChildTooAndWithAReset) {
   expect_active(0);
 }
 
-TEST_F(KernelLimits, AFastOpenThatSendsNothing) {
+TEST_F(KernelLimits, AFastOpenWithDataOrWithout) {
   const Fd listener = listener_on(at("127.254.1.1:3000"));
   serve({"127.254.1.1:3000"});
   as_client([] {
@@ -312,7 +292,7 @@ TEST_F(KernelLimits, AFastOpenThatSendsNothing) {
       const Fd fd = tcp_socket(AF_INET);
       const int on = 1;
       if (::setsockopt(fd.get(), IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on) != 0) return error_name(errno);
-      if (const int status = connect_to(fd, at(kLimited), AF_INET)) return error_name(status);
+      if (const int status = connect_to(fd, at(kAlias), AF_INET)) return error_name(status);
       if (sends && ::send(fd.get(), "x", 1, 0) != 1) return error_name(errno);
     }
     return std::string("ok");
@@ -332,7 +312,7 @@ TEST_F(KernelLimits, AnMptcpSocketIsOne) {
     std::string says;
     for (int i = 0; i < 3; ++i) {
       held.push_back(tcp_socket(AF_INET, IPPROTO_MPTCP));
-      says += error_name(connect_to(held.back(), at(kLimited), AF_INET)) + " ";
+      says += error_name(connect_to(held.back(), at(kAlias), AF_INET)) + " ";
     }
     channel.say(says);
     channel.hear();
@@ -345,10 +325,37 @@ TEST_F(KernelLimits, AnMptcpSocketIsOne) {
   serve({kNowhere});
   as_client([] {
     const Fd fd = tcp_socket(AF_INET, IPPROTO_MPTCP);
-    const std::string says = error_name(connect_to(fd, at(kLimited), AF_INET));
+    const std::string says = error_name(connect_to(fd, at(kAlias), AF_INET));
     return says == "ENETUNREACH" ? "ok" : says;
   });
   expect_active(0);
+}
+
+TEST_F(KernelLimits, AnMptcpSocketThatDialsAgain) {
+  settings_.max_connections = 1;
+  serve({"127.254.1.6:3000"});
+  Child client(host, [](Channel& channel) {
+    const Fd fd = tcp_socket(AF_INET, IPPROTO_MPTCP);
+    for (;;) {
+      channel.say(error_name(connect_to(fd, at(kAlias), AF_INET)));
+      if (channel.hear().empty()) return;
+    }
+  });
+  EXPECT_EQ(client.hear(), "ECONNREFUSED");
+  const Fd listener = server_socket(AF_INET, IPPROTO_MPTCP);
+  ASSERT_EQ(bind_to(listener, at("127.254.1.6:3000"), AF_INET), 0);
+  ASSERT_EQ(::listen(listener.get(), 16), 0);
+  client.say("again");
+  EXPECT_EQ(client.hear(), "ok");
+  expect_active(1);
+  client.say("again");
+  EXPECT_EQ(client.hear(), "EISCONN");
+  expect_active(1);
+  client.kill(SIGKILL);
+  while (!nothing_waits(listener)) accept_from(listener);
+  expect_active(0);
+  EXPECT_EQ(counted().failed[CW_FAILED_REFUSED], 1u);
+  EXPECT_EQ(counted().failed[CW_FAILED_LIMIT], 0u);
 }
 
 TEST_F(KernelLimits, OverARestartOfTheAgent) {
@@ -358,13 +365,11 @@ TEST_F(KernelLimits, OverARestartOfTheAgent) {
   Child client(host, [](Channel& channel) { dial_and_hold(channel, 3); });
   ASSERT_EQ(client.hear(), "3");
   plane.reset();  // as by a crash: all stays attached
-  EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at(kLimited), AF_INET); }), "ECONNREFUSED");
-  auto again = kernel::Plane::start(options());
-  ASSERT_TRUE(again) << again.error().message();
-  plane = std::move(*again);
+  EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET); }), "ECONNREFUSED");
+  restart();
   publish();
   expect_active(3);
-  EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at(kLimited), AF_INET); }), "ECONNREFUSED");
+  EXPECT_EQ(in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET); }), "ECONNREFUSED");
   client.kill(SIGKILL);
   expect_active(0);
 }

@@ -11,14 +11,13 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "host.h"
+#include "path_host.h"
 
 namespace causeway::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kAlias = "127.255.0.10:80";
 
 struct Seen {
   std::uint64_t connections = 0, received = 0, sent = 0;
@@ -51,25 +50,8 @@ void close_with_reset(Fd& fd) {
   fd.reset();
 }
 
-class PathCounted : public Host {
+class PathCounted : public PathHost {
  protected:
-  void SetUp() override {
-    Host::SetUp();
-    start();
-  }
-  void serve(const std::vector<std::string>& endpoints) {
-    auto made = std::make_shared<Service>(*service(10, 1, endpoints));
-    made->settings.path = ServicePath::kernel;
-    snapshot.services[ServiceId(10)] = made;
-    publish();
-  }
-  /// Of service 10 and one client.
-  cw_counters counted(ClientId client = kHostClient) {
-    for (const auto& each : plane->path_counters()) {
-      if (each.service == ServiceId(10) && each.client == client) return each.counted;
-    }
-    return {};
-  }
   /// Once that many have ended; FINs and RSTs are on their way for a moment.
   cw_counters counted_after(std::uint64_t closed, ClientId client = kHostClient) {
     const auto deadline = std::chrono::steady_clock::now() + 10s;
@@ -396,10 +378,7 @@ TEST_F(PathCounted, ByClientAndAfterARestart) {
   accept_from(listener).reset();
   EXPECT_EQ(counted_after(1, ClientId(7)).opened, 1u);
   EXPECT_EQ(counted().opened, 0u);
-  plane.reset();
-  auto again = kernel::Plane::start(options());
-  ASSERT_TRUE(again) << again.error().message();
-  plane = std::move(*again);
+  restart();
   publish();
   EXPECT_EQ(counted(ClientId(7)).opened, 1u);
   snapshot.services.erase(ServiceId(10));

@@ -5,32 +5,27 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "host.h"
+#include "path_host.h"
 
 namespace causeway::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kLeft = "127.255.0.10:80";
-constexpr const char* kLeft6 = "[100::10]:80";
+constexpr const char* kAlias6 = "[100::10]:80";
 constexpr const char* kOne = "127.254.1.1:3000";
 constexpr const char* kTwo = "127.254.1.2:3000";
 
 enum class By { program, netlink };
 
-class KernelRemoval : public Host, public testing::WithParamInterface<By> {
+class KernelRemoval : public PathHost, public testing::WithParamInterface<By> {
  protected:
-  void SetUp() override {
-    Host::SetUp();
+  KernelRemoval() {
     by_netlink = GetParam() == By::netlink;
-    settings_.path = ServicePath::kernel;
     settings_.drain_timeout = 0ms;
-    start();
   }
   void serve(const std::vector<std::string>& endpoints, const std::vector<std::string>& unhealthy = {}) {
-    auto made = std::make_shared<Service>(*service(10, 1, endpoints));
-    made->settings = settings_;
+    const auto made = service_of(endpoints);
     for (Endpoint& each : made->endpoints) {
       const std::string address = each.address.to_string();
       each.id = EndpointId(address == kOne ? 1000u : address == kTwo ? 1001u : each.id.value + 10);
@@ -39,8 +34,7 @@ class KernelRemoval : public Host, public testing::WithParamInterface<By> {
       }
     }
     std::sort(made->endpoints.begin(), made->endpoints.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-    snapshot.services[ServiceId(10)] = made;
-    publish();
+    serve_service(made);
   }
   /// What the agent's timer does; how many connections ended.
   std::size_t end_due() {
@@ -50,20 +44,6 @@ class KernelRemoval : public Host, public testing::WithParamInterface<By> {
     for (const auto& each : *ended) count += each.count;
     return count;
   }
-  void restart() {
-    plane.reset();
-    auto again = kernel::Plane::start(options());
-    ASSERT_TRUE(again) << again.error().message();
-    plane = std::move(*again);
-  }
-  cw_counters counted() {
-    for (const auto& each : plane->path_counters()) {
-      if (each.service == ServiceId(10) && each.client == kHostClient) return each.counted;
-    }
-    return {};
-  }
-
-  ServiceSettings settings_;
 };
 
 /// Dials what it hears and keeps all; "state" tells of each how it is: "open" or the error that waits.
@@ -156,7 +136,7 @@ TEST_P(KernelRemoval, OverIPv6) {
   const Fd one = listener_on(at("[::1]:3000"));
   serve({"[::1]:3000"});
   Client client(host);
-  ASSERT_EQ(client.ask(std::string("to ") + kLeft6), "ok");
+  ASSERT_EQ(client.ask(std::string("to ") + kAlias6), "ok");
   ASSERT_EQ(client.ask("direct [::1]:3000"), "ok");
   serve({});
   EXPECT_EQ(end_due(), 1u);
@@ -169,7 +149,7 @@ TEST_P(KernelRemoval, AfterTheDrainTimeAlone) {
   serve({kOne});
   EXPECT_FALSE(plane->next_end());
   Client client(host);
-  ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   const auto left = std::chrono::steady_clock::now();
   serve({});
   const auto due = plane->next_end();
@@ -190,7 +170,7 @@ TEST_P(KernelRemoval, OneThatComesBackInTimeKeepsItsConnections) {
   const Fd one = listener_on(at(kOne)), two = listener_on(at(kTwo));
   serve({kOne, kTwo});
   Client client(host);
-  for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   serve({kOne, kTwo}, {kOne});
   ASSERT_TRUE(plane->next_end());
   serve({kOne, kTwo});
@@ -212,14 +192,14 @@ TEST_P(KernelRemoval, OneOfWeightZeroKeepsItsConnections) {
   const Fd one = listener_on(at(kOne)), two = listener_on(at(kTwo));
   serve({kOne, kTwo});
   Client client(host);
-  for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   auto weighed = std::make_shared<Service>(*snapshot.services.at(ServiceId(10)));
   weighed->endpoints[0].weight = 0;
   snapshot.services[ServiceId(10)] = weighed;
   publish();
   EXPECT_FALSE(plane->next_end());
   client.expect_soon("open open");
-  ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   EXPECT_EQ(plane->active(EndpointId(1000)), 1);
   EXPECT_EQ(plane->active(EndpointId(1001)), 2);
   serve({kTwo});
@@ -233,14 +213,14 @@ TEST_P(KernelRemoval, WithItsServiceAndManyAtOnce) {
   for (int i = 1; i <= 200; ++i) endpoints.push_back(fmt::format("127.254.2.{}:3000", i));
   serve(endpoints);
   Client client(host);
-  for (int i = 0; i < 200; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   snapshot.services.erase(ServiceId(10));
   publish();
   EXPECT_EQ(plane->active(ServiceId(10)), 200);
   EXPECT_EQ(end_due(), 200u);
   EXPECT_EQ(plane->active(ServiceId(10)), 0);
   serve(endpoints);
-  ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   EXPECT_EQ(plane->active(ServiceId(10)), 1);
 }
 
@@ -249,7 +229,7 @@ TEST_P(KernelRemoval, TheNextAgentFinishesIt) {
   const Fd one = listener_on(at(kOne)), two = listener_on(at(kTwo));
   serve({kOne, kTwo});
   Client client(host);
-  for (int i = 0; i < 4; ++i) ASSERT_EQ(client.ask(std::string("to ") + kLeft), "ok");
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
   serve({kTwo});
   restart();
   publish();
@@ -271,9 +251,9 @@ TEST_P(KernelRemoval, ADialUnderWayIsEndedToo) {
   serve({kOne});
   Child client(host, [](Channel& channel) {
     const Fd first = tcp_socket(AF_INET), second = tcp_socket(AF_INET);
-    connect_to(first, at(kLeft), AF_INET);
+    connect_to(first, at(kAlias), AF_INET);
     channel.say("dials");
-    channel.say(error_name(connect_to(second, at(kLeft), AF_INET)));
+    channel.say(error_name(connect_to(second, at(kAlias), AF_INET)));
     channel.hear();
   });
   ASSERT_EQ(client.hear(), "dials");
@@ -292,7 +272,7 @@ TEST_P(KernelRemoval, OfMptcp) {
     ASSERT_TRUE(one);
     serve({kOne});
     Client client(host);
-    ASSERT_EQ(client.ask(std::string("mptcp ") + kLeft), "ok");
+    ASSERT_EQ(client.ask(std::string("mptcp ") + kAlias), "ok");
     const Fd accepted = accept_from(one);
     serve({});
     EXPECT_EQ(end_due(), 1u);

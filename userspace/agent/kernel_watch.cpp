@@ -54,6 +54,7 @@ void KernelWatch::hear() {
     if (error || stopped_) return;
     plane_.drain_events({[this](const kernel::ListenEvent& event) { on_listen_(event.address); },
                          [this](const kernel::EjectionEvent& event) { tell(event); }});
+    wait_for_next_end();
     hear();
   });
 }

@@ -174,7 +174,7 @@ std::vector<Feature> find_features() {
       {"cgroup/getsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_GETSOCKOPT, kPass,
        "the proxy learns what was dialled"},
       {"cgroup/sock_release", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_RELEASE,
-       storage_of_context(storage.get()), "limits on the kernel path's connections are exact"},
+       storage_of_context(storage.get()), "limits on the kernel path's connections"},
       {"sockops", ops, BPF_CGROUP_SOCK_OPS, kPass, "the proxy learns what was dialled; LISTEN of tasks"},
       {"cgroup_skb/egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPass, "DNS learns who asked"},
       {"bpf_set_retval in connect", address, BPF_CGROUP_INET4_CONNECT, kSetRetval,
@@ -222,7 +222,7 @@ const std::vector<Feature>& features() {
 
 OptionalHelpers optional_helpers() {
   return {has("bpf_set_retval in connect"), has("MPTCP sockets in connect") && has("MPTCP sockets in sockops"),
-          has("cgroup/sock_release"), has(kSockDestroy)};
+          has(kSockDestroy)};
 }
 
 }  // namespace causeway::kernel

@@ -30,6 +30,9 @@ class Leaving {
   bool has(std::uint32_t endpoint) const { return entries_.contains(endpoint); }
   std::vector<std::uint32_t> all() const;
 
+  /// It may have got a connection after its time: it is looked at soon, if it leaves.
+  void suspect(std::uint32_t endpoint, MonotonicTime now);
+
   /// When the next is to be looked at; none: none leaves.
   std::optional<MonotonicTime> next() const;
   /// Those whose time is over.
@@ -43,6 +46,7 @@ class Leaving {
     cw_leaving in_map{};
     MonotonicTime look_at{};
     MonotonicTime pause{};
+    MonotonicTime looked{};  ///< the last time; 0: not yet
   };
 
   Map<std::uint32_t, cw_leaving>& map_;

@@ -133,7 +133,6 @@ Result<void> take_programs(std::vector<Program>& programs, const causeway_bpf& s
            Row{from.connect4, BPF_CGROUP_INET4_CONNECT, false},
            Row{from.connect6, BPF_CGROUP_INET6_CONNECT, false},
        }) {
-    if (!bpf_program__autoload(row.program)) continue;
     const char* name = bpf_program__name(row.program);
     Result<Fd> fd = duplicate(bpf_program__fd(row.program), name);
     if (!fd) return fd.error();
@@ -194,7 +193,6 @@ Result<Object> load_object(const cw_config& config, const MapSizes& sizes, const
   const std::string directory = maps_directory(pin_root);
   if (Result<void> done = set_sizes(*skeleton, sizes); !done) return done.error();
   if (Result<void> done = reuse_maps(skeleton->obj, directory, object); !done) return done.error();
-  if (!config.has_sock_release) bpf_program__set_autoload(skeleton->progs.sock_release, false);
   bpf_program__set_autoload(skeleton->progs.end_connections, has_sock_destroy);
   if (const int status = causeway_bpf__load(skeleton.get()); status < 0) return load_error(status, log);
   if (Result<void> done = pin_maps(skeleton->obj, directory); !done) return done.error();

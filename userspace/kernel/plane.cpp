@@ -99,7 +99,6 @@ cw_config configuration(const PlaneOptions& options, const Cgroups& cgroups, std
   const OptionalHelpers helpers = optional_helpers();
   config.has_set_retval = helpers.set_retval;
   config.has_mptcp = helpers.mptcp;
-  config.has_sock_release = helpers.sock_release;
   return config;
 }
 
@@ -145,6 +144,10 @@ struct Plane::State {
       cw_ejection_event event{};
       std::memcpy(&event, data, sizeof event);
       if (state->listeners->on_ejection) state->listeners->on_ejection(ejection_of(event));
+    } else if (type == CW_EVENT_LATE_DIAL && size >= sizeof(cw_late_dial_event)) {
+      cw_late_dial_event event{};
+      std::memcpy(&event, data, sizeof event);
+      state->sync.leaving().suspect(event.endpoint_id, monotonic_now());
     }
     return 0;
   }

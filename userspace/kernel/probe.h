@@ -9,7 +9,6 @@ namespace causeway::kernel {
 struct OptionalHelpers {
   bool set_retval = false;
   bool mptcp = false;
-  bool sock_release = false;
   bool sock_destroy = false;
 };
 OptionalHelpers optional_helpers();

@@ -73,6 +73,7 @@ class Sync {
   Result<void> apply(const Snapshot& snapshot);
 
   const Leaving& leaving() const { return leaving_; }
+  Leaving& leaving() { return leaving_; }
   /// Those whose time is over and that have connections.
   std::vector<std::uint32_t> to_end(MonotonicTime now) const;
   /// After the end of those connections: forgets what is done with.

@@ -19,8 +19,7 @@ struct cw_config {
   __u8 capture_dns;
   __u8 has_set_retval; /* bpf_set_retval, Linux 5.18: else a refusal is EPERM */
   __u8 has_mptcp;      /* bpf_skc_to_mptcp_sock, Linux 5.19 */
-  __u8 has_sock_release; /* the program of that hook: limits on connections are exact with it alone */
-  __u8 pad[4];
+  __u8 pad[5];
 };
 CW_ASSERT_SIZE(cw_config, 192);
 CW_ASSERT_OFFSET(cw_config, alias_v4_base, 32);

@@ -183,6 +183,7 @@ CW_ASSERT_OFFSET(cw_udp_peer, namespace_number, 20);
 /* In the ring buffer. The first word is the type. */
 #define CW_EVENT_LISTEN 1
 #define CW_EVENT_EJECTION 2
+#define CW_EVENT_LATE_DIAL 3
 
 /* A task's server began (1) or stopped (0) listening. */
 struct cw_listen_event {
@@ -203,3 +204,11 @@ struct cw_ejection_event {
   __u64 until_ns;  /* CLOCK_MONOTONIC; as cw_endpoint_state.until */
 };
 CW_ASSERT_SIZE(cw_ejection_event, 32);
+
+/* The SYN of a dial that waited for its first data leaves, to an endpoint that left meanwhile and whose connections were
+ * ended. */
+struct cw_late_dial_event {
+  __u32 type;
+  __u32 endpoint_id;
+};
+CW_ASSERT_SIZE(cw_late_dial_event, 8);

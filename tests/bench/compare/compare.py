@@ -94,6 +94,7 @@ def compare(signals, where, endpoint, chosen):
                 found = measure_case(case, started, run, chosen, out)
             print(report.table(case, found) + "\n", flush=True)
             rows += found
+    print(report.INTERVAL)
     if chosen.png:
         plot.draw(chosen.png, rows, f"{options.machine()}; {chosen.rounds} rounds of {chosen.seconds:g} s; CPU time: {cpu.name}")
 

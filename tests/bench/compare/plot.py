@@ -24,14 +24,14 @@ def draw(path, rows, title):
                 own.append((place, summaries[case, peer], summaries[case, "direct"]))
                 places.append(place + (here.index(peer) - (len(here) - 1) / 2) * height)
         left.barh(places, [s["beyond"] for _, s, _ in own], height, color=COLOURS[peer], label=peer,
-                  xerr=[[s["beyond"] - s["least"] for _, s, _ in own], [s["most"] - s["beyond"] for _, s, _ in own]],
+                  xerr=[[s["beyond"] - s["low"] for _, s, _ in own], [s["high"] - s["beyond"] for _, s, _ in own]],
                   error_kw={"elinewidth": 0.8})
         right.barh(places, [100 * s["requests_per_second"] / d["requests_per_second"] for _, s, d in own], height, color=COLOURS[peer])
     left.set_yticks(range(len(cases)), cases)
     left.set_ylim(len(cases) - 0.4, -0.6)
     # Answers of 1 MiB take a hundred times the processor time of those of 200 B.
     left.set_xscale("symlog", linthresh=10)
-    left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: least and most)")
+    left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: its 95 % interval)")
     right.set_xlabel("requests a second, % of direct")
     figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=len(peers), fontsize="small")
     for axes in (left, right):

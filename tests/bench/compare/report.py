@@ -1,10 +1,12 @@
 """What is printed for people and written for programs."""
 import csv
+import math
 import statistics
 
 COLUMNS = ["case", "protocol", "connections", "kept", "answer_bytes", "peer", "round", "position", "cpu_method", "seconds", "requests", "bytes",
-           "requests_per_second", "p50_us", "p99_us", "cpu_us", "beyond_direct_us", "pss_kib", "endpoint_requests",
-           "endpoint_connections", "proxy_requests", "proxy_connections"]
+           "requests_per_second", "p50_us", "p99_us", "cpu_us", "beyond_direct_us", "p50_beyond_direct_us", "p99_beyond_direct_us", "pss_kib",
+           "endpoint_requests", "endpoint_connections", "proxy_requests", "proxy_connections"]
+PERCENTILES = ("p50", "p99")
 
 
 def rounded(value):
@@ -33,18 +35,41 @@ class CsvFile:
 
 def pair_with_direct(rows):
     """Adds to the rows of one round what each took beyond the direct connection of that round."""
-    direct = next(row["cpu_us"] for row in rows if row["peer"] == "direct")
+    direct = next(row for row in rows if row["peer"] == "direct")
     for row in rows:
-        row["beyond_direct_us"] = row["cpu_us"] - direct
+        row["beyond_direct_us"] = row["cpu_us"] - direct["cpu_us"]
+        for percentile in PERCENTILES:
+            row[f"{percentile}_beyond_direct_us"] = row[f"{percentile}_us"] - direct[f"{percentile}_us"]
+
+
+INTERVAL = ("interval: where the median lies with 95 % confidence, whatever the shape of the spread (order statistics); of fewer than six rounds\n"
+            "it is the least and the most, which says less")
+CONFIDENCE = 0.95
+
+
+def interval(values):
+    """The two of the values between which their distribution's median lies with that confidence, or as near to it as so few can tell."""
+    ordered = sorted(values)
+    count = len(ordered)
+
+    def missed(left_out):
+        """How likely the median lies outside, without so many values at each end."""
+        return 2 * sum(math.comb(count, i) for i in range(left_out + 1)) / 2 ** count
+
+    left_out = 0
+    while missed(left_out + 1) <= 1 - CONFIDENCE:
+        left_out += 1
+    return ordered[left_out], ordered[-1 - left_out]
 
 
 def summary(rows):
-    """The rows of one peer in one case, over all rounds: medians, and how far the differences lie apart."""
+    """The rows of one peer in one case, over all rounds: medians, and the interval of that of the differences."""
     def median(name):
         return statistics.median(row[name] for row in rows)
     beyond = [row["beyond_direct_us"] for row in rows]
+    low, high = interval(beyond)
     return {"requests_per_second": median("requests_per_second"), "p50_us": median("p50_us"), "p99_us": median("p99_us"),
-            "cpu_us": median("cpu_us"), "beyond": statistics.median(beyond), "least": min(beyond), "most": max(beyond),
+            "cpu_us": median("cpu_us"), "beyond": statistics.median(beyond), "low": low, "high": high,
             "pss_kib": max(row["pss_kib"] for row in rows)}
 
 
@@ -59,12 +84,24 @@ def table(case, rows):
     """The lines of one case."""
     lines = [f"{case.name}: {case.describe()}",
              f"  {'':<15}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/request':>16}{'beyond direct':>15}"
-             f"{'least .. most':>20}{'peak PSS MiB':>14}"]
+             f"{'interval':>20}{'peak PSS MiB':>14}"]
     for peer, own in by_peer(rows).items():
         s = summary(own)
-        beyond, spread, memory = f"{s['beyond']:+.1f}", f"{s['least']:+.1f} .. {s['most']:+.1f}", f"{s['pss_kib'] / 1024:.1f}" if s["pss_kib"] else "-"
+        beyond, spread, memory = f"{s['beyond']:+.1f}", f"{s['low']:+.1f} .. {s['high']:+.1f}", f"{s['pss_kib'] / 1024:.1f}" if s["pss_kib"] else "-"
         if peer == "direct":
             beyond = spread = memory = "-"
         lines.append(f"  {peer:<15}{s['requests_per_second']:>11.0f}{s['p50_us'] / 1000:>9.3f}{s['p99_us'] / 1000:>9.3f}{s['cpu_us']:>16.1f}"
                      f"{beyond:>15}{spread:>20}{memory:>14}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *latencies(rows)])
+
+
+def latencies(rows):
+    """A line for each percentile: how far each peer's lies beyond the direct connection's of the same round."""
+    for percentile in PERCENTILES:
+        found = []
+        for peer, own in by_peer(rows).items():
+            if peer != "direct":
+                beyond = [row[f"{percentile}_beyond_direct_us"] for row in own]
+                found.append("{} {:+.0f} ({:+.0f} .. {:+.0f})".format(peer, statistics.median(beyond), *interval(beyond)))
+        if found:
+            yield f"  {percentile} us beyond direct (interval): {', '.join(found)}"

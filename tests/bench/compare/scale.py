@@ -89,30 +89,30 @@ def size_of(row):
 
 
 def summaries(rows):
-    """Of each (size, peer): medians, and the spread of what lies beyond direct."""
+    """Of each (size, peer): medians, and the interval of what lies beyond direct."""
     found = {}
     for row in rows:
         found.setdefault((size_of(row), row["peer"]), []).append(row)
     return {key: {**{name: statistics.median(row[name] for row in own) for name in ("cpu_us", "beyond_direct_us", "p50_us", "p99_us")},
-                  "least": min(row["beyond_direct_us"] for row in own), "most": max(row["beyond_direct_us"] for row in own),
+                  "interval": report.interval([row["beyond_direct_us"] for row in own]),
                   "per_second": statistics.median(row["connections"] / row["seconds"] for row in own)}
             for key, own in found.items()}
 
 
 def show(rows):
     print(f"{'services':>9}{'endpoints':>10}  {'':<15}{'connections/s':>14}{'connect p50 us':>15}{'p99 us':>8}{'CPU us':>9}{'beyond direct':>15}"
-          f"{'least .. most':>20}")
+          f"{'interval':>20}")
     for (size, peer), s in summaries(rows).items():
-        beyond, spread = f"{s['beyond_direct_us']:+.1f}", f"{s['least']:+.1f} .. {s['most']:+.1f}"
+        beyond, spread = f"{s['beyond_direct_us']:+.1f}", "{:+.1f} .. {:+.1f}".format(*s["interval"])
         if peer == "direct":
             beyond = spread = "-"
         print(f"{size[0]:>9,}{size[1]:>10,}  {peer:<15}{s['per_second']:>14,.0f}{s['p50_us']:>15.1f}{s['p99_us']:>8.1f}{s['cpu_us']:>9.1f}"
               f"{beyond:>15}{spread:>20}")
-    print()
+    print(report.INTERVAL + "\n")
 
 
 def ratios(rows, peer, base):
-    """Of each other size: the median over the rounds of its cost divided by that of `base` in the same round, with least and most."""
+    """Of each other size: the median over the rounds of its cost divided by that of `base` in the same round, with its interval."""
     costs = {}
     for row in rows:
         if row["peer"] == peer:
@@ -121,18 +121,18 @@ def ratios(rows, peer, base):
         if size == base or base not in costs:
             continue
         each = [cost / costs[base][number] for number, cost in by_round.items() if number in costs[base]]
-        yield size, statistics.median(each), min(each), max(each)
+        yield size, statistics.median(each), *report.interval(each)
 
 
 def show_ratios(rows, sizes):
     base = min(sizes)
-    print(f"CPU time a connection beside that at {base[0]} service and {base[1]} endpoint, in the same round: median (least .. most)")
+    print(f"CPU time a connection beside that at {base[0]} service and {base[1]} endpoint, in the same round: median (interval)")
     for peer in ("direct", "direct-again", "causeway-kernel", "dnat"):
-        for size, median, least, most in ratios(rows, peer, base):
-            print(f"  {peer:<16}{size[0]:>7,} x {size[1]:<8,}{median:>7.3f} ({least:.3f} .. {most:.3f})")
+        for size, median, low, high in ratios(rows, peer, base):
+            print(f"  {peer:<16}{size[0]:>7,} x {size[1]:<8,}{median:>7.3f} ({low:.3f} .. {high:.3f})")
     again = [row["beyond_direct_us"] / (row["cpu_us"] - row["beyond_direct_us"]) for row in rows if row["peer"] == "direct-again"]
-    print(f"  noise: direct-again beside direct, all tables: median {100 * statistics.median(again):+.1f} %, {100 * min(again):+.1f} .. "
-          f"{100 * max(again):+.1f} %\n")
+    low, high = report.interval(again)
+    print(f"  noise: direct-again beside direct, all tables: median {100 * statistics.median(again):+.1f} % ({100 * low:+.1f} .. {100 * high:+.1f} %)\n")
 
 
 def show_changes(hosts):

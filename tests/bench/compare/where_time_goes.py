@@ -1,4 +1,4 @@
-"""Shows where the proxy's microseconds go: system calls a request, and time by function. Run it by tools/profile."""
+"""Shows where microseconds go: the proxy's system calls and functions, or the BPF programs of the kernel path. Run it by tools/profile."""
 import argparse
 import collections
 import contextlib
@@ -12,24 +12,34 @@ import measure
 import options
 import peers
 import probes
+import programs
 from endpoint import Endpoint
 from peers import WORKERS
 
 
+PROXY_CASES, KERNEL_CASES = "(http|tcp)-32-keep-200B", "tcp-32-(keep|close)-200B"
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tools/profile", description="Shows where the proxy's time goes, for HTTP/1.1 and for TCP.")
-    parser.add_argument("--cases", type=options.comma_separated, metavar="NAME,...", default=["(http|tcp)-32-keep-200B"],
-                        help="as of tools/compare; default: (http|tcp)-32-keep-200B")
+    parser.add_argument("--cases", type=options.comma_separated, metavar="NAME,...", default=[],
+                        help=f"as of tools/compare; default: {PROXY_CASES}, and with --programs {KERNEL_CASES}")
     parser.add_argument("--seconds", type=options.number(float, options.LEAST_SECONDS, 600), default=3.0, metavar="S",
                         help="of load a measurement; default 3")
     parser.add_argument("--functions", type=options.number(int, 1, 1000), default=25, metavar="N", help="how many are shown; default 25")
     parser.add_argument("--instructions", action="store_true", help="instead: instructions by function, counted by callgrind; slow, but "
                         "the same whatever else the machine does")
+    parser.add_argument("--programs", action="store_true", help="instead: runs and time of the BPF programs, where the kernel takes the "
+                        "connections (TCP alone)")
     chosen = parser.parse_args(arguments)
+    if chosen.programs and chosen.instructions:
+        parser.error("--programs and --instructions are of two paths: give one of them")
     try:
-        chosen.selected = cases.select(chosen.cases)
+        chosen.selected = cases.select(chosen.cases or [KERNEL_CASES if chosen.programs else PROXY_CASES])
     except ValueError as error:
         parser.error(f"--cases: {error}")
+    if chosen.programs and any(case.protocol != "tcp" for case in chosen.selected):
+        parser.error("--cases: the kernel path knows no HTTP: with --programs, choose among those that begin with tcp-")
     return chosen
 
 
@@ -60,6 +70,23 @@ def show_instructions(counts, shown):
     print(f"  instructions of the proxy a request, without the kernel's: {sum(counts.values()):.0f}, by function")
     for name, count in sorted(counts.items(), key=lambda item: -item[1])[:shown]:
         print(f"    {count:>8.0f}  {name[:100]}")
+
+
+def show_programs(rose):
+    print("  BPF programs, a request (the kernel's clock reads around each run are partly in it)")
+    for name, (runs, nanoseconds) in sorted(rose.items(), key=lambda item: -item[1][1]):
+        if runs >= 0.005:
+            print(f"    {runs:>8.2f} runs {nanoseconds / 1000:>8.3f} us  {name}")
+    print(f"    {'':>8}      {sum(nanoseconds for _, nanoseconds in rose.values()) / 1000:>8.3f} us  together")
+
+
+def profile_programs(peer, loaded):
+    before = set(programs.listed())
+    peer.start()
+    own = set(programs.listed()) - before
+    loaded()
+    show_programs(programs.by_name(own, loaded))
+    peer.stop()
 
 
 def loader(endpoint, peer, case, seconds):
@@ -101,12 +128,14 @@ def main():
             with signals.held():
                 where = undo.enter_context(contextlib.closing(topology.Topology(WORKERS)))
             endpoint = Endpoint(where, WORKERS)
-            peer = peers.make("causeway", where)
+            peer = peers.make("causeway-kernel" if chosen.programs else "causeway", where)
             print(f"{options.machine()}; causeway {peers.versions(['causeway'])['causeway']}; {WORKERS} workers")
             for case in chosen.selected:
                 print(f"\n{case.name}: {case.describe()}", flush=True)
                 loaded = loader(endpoint, peer, case, chosen.seconds)
-                if chosen.instructions:
+                if chosen.programs:
+                    profile_programs(peer, loaded)
+                elif chosen.instructions:
                     show_instructions(instructions.by_function(peer, loaded), chosen.functions)
                 else:
                     profile(where, peer, loaded, chosen.functions)

@@ -1,0 +1,13 @@
+/* Another program of the sockops hook, which sets the callbacks that it wants, and so clears all others. */
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("sockops")
+int clear_callbacks(struct bpf_sock_ops* ctx) {
+  if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) bpf_sock_ops_cb_flags_set(ctx, 0);
+  return 1;
+}
