@@ -48,8 +48,12 @@ void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
+void complain(const std::string& text) {
+  std::fprintf(stderr, "causeway: %s\n", printable_lines(text).c_str());
+}
+
 int fail(const std::string& text) {
-  std::fprintf(stderr, "causeway: %s\n", text.c_str());
+  complain(text);
   return kFailed;
 }
 
@@ -60,7 +64,7 @@ class Command {
   /// The configuration, or all its problems on standard error.
   bool load() {
     auto loaded = agent::load_config(options_.config_file.empty() ? std::nullopt : std::optional(options_.config_file));
-    for (const auto& problem : loaded.problems) std::fprintf(stderr, "causeway: %s\n", problem.message().c_str());
+    for (const auto& problem : loaded.problems) complain(problem.message());
     config_ = std::move(loaded.config);
     socket_ = options_.socket.empty() ? config_.socket_path() : options_.socket;
     return loaded.ok();
@@ -160,7 +164,7 @@ class Command {
     for (const std::string& assignment : options_.environment) {
       auto parsed = parse_environment(assignment);
       if (!parsed) {
-        std::fprintf(stderr, "causeway run: %s\n", parsed.error().message().c_str());
+        std::fprintf(stderr, "causeway run: %s\n", printable_lines(parsed.error().message()).c_str());
         return kNoTask;
       }
       request.environment.push_back(std::move(*parsed));

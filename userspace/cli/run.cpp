@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/account.h"
+#include "cli/table.h"
 
 namespace causeway::cli {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 int complain(int status, const std::string& text) {
-  std::fprintf(stderr, "causeway run: %s\n", text.c_str());
+  std::fprintf(stderr, "causeway run: %s\n", printable_lines(text).c_str());
   return status;
 }
 

@@ -53,11 +53,33 @@ std::size_t display_width(std::string_view text) {
 }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  // In UTF-8: the C1 controls, and what turns the direction of writing (U+200E, U+200F, U+202A..E, U+2066..9).
+  const auto acts = [](std::string_view rest) {
+    const auto at = [&](std::size_t i) { return i < rest.size() ? static_cast<unsigned char>(rest[i]) : 0u; };
+    if (at(0) < 0x20 || at(0) == 0x7f) return 1u;
+    if (at(0) == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f) return 2u;
+    if (at(0) != 0xe2) return 0u;
+    const bool marks = at(1) == 0x80 && (at(2) == 0x8e || at(2) == 0x8f || (at(2) >= 0xaa && at(2) <= 0xae));
+    return marks || (at(1) == 0x81 && at(2) >= 0xa6 && at(2) <= 0xa9) ? 3u : 0u;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const unsigned bytes = acts(text.substr(i));
+    out += bytes > 0 ? '?' : text[i];
+    i += std::max(bytes, 1u);
   }
   return out;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (;;) {
+    const std::size_t end = text.find('\n');
+    out += printable(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    out += '\n';
+    text.remove_prefix(end + 1);
+  }
 }
 
 bool wants_colour() {

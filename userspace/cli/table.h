@@ -40,8 +40,11 @@ std::string paint(std::string_view text, Tone tone, bool colour);
 /// Columns that a text takes on a terminal: UTF-8 characters, each as one.
 std::size_t display_width(std::string_view text);
 
-/// The text without control characters: names come from API callers and must not move the cursor.
+/// The text with "?" for control characters and those that turn the direction of writing: names come from API callers
+/// and must not move the cursor, or show another order than they have.
 std::string printable(std::string_view text);
+/// The same, but for line feeds.
+std::string printable_lines(std::string_view text);
 
 /// Standard output is a terminal, and neither NO_COLOR nor TERM=dumb says otherwise.
 bool wants_colour();

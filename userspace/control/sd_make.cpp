@@ -98,6 +98,12 @@ std::string unusable_endpoint_address(const Settings& settings, const IpAddress&
     return {};
   }
   if (address == IpAddress()) return ":: is no host's address (RFC 4291, 2.5.2)";
+  if (address.bytes()[0] == 0xfe && (address.bytes()[1] & 0xc0) == 0x80) {
+    return fmt::format(
+        "{} is a link-local address, which means nothing without its interface (RFC 4291, 2.5.6); register another "
+        "address of that host",
+        address.to_string());
+  }
   if (address.bytes()[0] == 0xff) return fmt::format("{} is a multicast address", address.to_string());
   return {};
 }

@@ -36,6 +36,14 @@ TEST(Table, NamesCannotMoveTheCursor) {
   EXPECT_EQ(table.render(false), "NAME\na?[2Jb?c\n");
 }
 
+TEST(Printable, KeepsWhatIsReadAndNothingThatActs) {
+  EXPECT_EQ(printable("grün 日本語 – “a” €"), "grün 日本語 – “a” €");
+  EXPECT_EQ(printable("a\u202e\u2066\u200fb\u009bc\x7f"), "a???b?c?");
+  EXPECT_EQ(printable("cut \xe2\x80"), "cut \xe2\x80") << "not UTF-8";
+  EXPECT_EQ(printable_lines("one\ntwo\r\033[2J\n"), "one\ntwo??[2J\n");
+  EXPECT_EQ(printable_lines(""), "");
+}
+
 TEST(Views, Status) {
   EXPECT_EQ(
       status_text(

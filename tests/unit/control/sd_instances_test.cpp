@@ -96,6 +96,8 @@ TEST_F(SdInstances, BadInputIsNamed) {
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'::ffff:10.0.0.1'}"),
        "give it as AWS_INSTANCE_IPV4"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'10.0.0.1'}"), "must be an IPv6 address"},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'fe80::1'}"), "link-local address"},
+      {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_IPV6':'febf::1'}"), "link-local address"},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','AWS_INSTANCE_PORT':'0'}"),
        "AWS_INSTANCE_PORT must be 1 to 65535, got \"0\""},
       {registration("{'AWS_INSTANCE_IPV4':'10.0.0.1','causeway:weight':'256'}"),
