@@ -8,19 +8,26 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* What this socket dialled before, and failed to. False: it is a further subflow of a connection that is there. */
-static __always_inline int forget_earlier_dial(struct bpf_sock_addr* ctx) {
-  struct cw_connection* connection = connections_get(ctx->sk, 0);
+/* What this socket dialled before, and failed to. False: it is a further subflow of a connection that is there. A function
+ * of its own: the verifier need not walk through the dial for each of its ways. */
+__noinline int forget_earlier_dial(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst) {
+  if (!ctx->sk || !dst) return 1;
+  struct cw_connection* connection = connection_of(ctx, ctx->sk);
   if (!connection) return 1;
-  if (connection->phase >= CW_CONNECTING && is_mptcp(ctx->sk)) return 0;
-  watch_unsent(connection, 1);
+  if (phase_of(connection) >= CW_CONNECTING) {
+    if (is_mptcp(ctx->sk) && !in_alias_range(&dst->ip)) return 0;
+    watch_lost(connection);
+  } else {
+    watch_unsent(connection, !uses_fast_open(ctx->sk));
+  }
   connections_delete(ctx->sk);
+  remove_by_cookie(bpf_get_socket_cookie(ctx));
   return 1;
 }
 
 static __always_inline enum verdict on_tcp_connect(struct bpf_sock_addr* ctx, enum ip_version version) {
   const struct cw_socket_address dst = ctx_address(ctx, version);
-  if (!forget_earlier_dial(ctx)) return PROCEED;
+  if (!forget_earlier_dial(ctx, &dst)) return PROCEED;
   if (in_alias_range(&dst.ip)) return dial_alias(ctx, version, &dst);
   if (may_be_dns(dst.port) && dial_dns_tcp(ctx, version, &dst)) return PROCEED;
   if (address_is_localhost(&dst.ip) || address_is_any(&dst.ip)) dial_localhost(ctx, version, &dst);
@@ -83,6 +90,7 @@ int recvmsg6(struct bpf_sock_addr* ctx) {
 
 static __always_inline void on_getpeername(struct bpf_sock_addr* ctx, enum ip_version version) {
   const struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx->sk, 0, 0);
+  if (!connection) connection = connection_by_cookie(bpf_get_socket_cookie(ctx));
   if (!connection || connection->origin.dst_port == 0) return;
   struct cw_socket_address dialled = {};
   __builtin_memcpy(&dialled.ip, connection->origin.dst_addr, sizeof dialled.ip);
@@ -114,20 +122,21 @@ int bind6(struct bpf_sock_addr* ctx) {
   return PROCEED;
 }
 
-static __always_inline int tells_state(struct bpf_sock* ctx) {
-  return BPF_CORE_READ((struct tcp_sock*)(void*)ctx, bpf_sock_ops_cb_flags) & BPF_SOCK_OPS_STATE_CB_FLAG;
-}
-
 /* A socket is closed by the last process that had it; an MPTCP socket itself, not its subflows, which are told of. */
 SEC("cgroup/sock_release")
 int sock_release(struct bpf_sock* ctx) {
+  if (ctx->protocol == IPPROTO_UDP) return PROCEED;
+  const __u64 cookie = bpf_get_socket_cookie(ctx);
   struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx, 0, 0);
-  if (!connection || connection->phase == CW_NOT_WATCHED) return PROCEED;
-  if (connection->phase == CW_CHOSEN) {
-    watch_unsent(connection, ctx->state == TCP_STATE_CLOSE);
-  } else if (ctx->protocol == IPPROTO_TCP && (ctx->state == TCP_STATE_CLOSE || !tells_state(ctx))) {
-    watch_lost(connection);
+  if (!connection) connection = connection_by_cookie(cookie);
+  if (!connection) return PROCEED;
+  int ended = 0;
+  if (phase_of(connection) == CW_CHOSEN) {
+    ended = watch_unsent(connection, ctx->state == BPF_TCP_CLOSE);
+  } else if (ctx->protocol == IPPROTO_TCP && (ctx->state == BPF_TCP_CLOSE || !has_state_callback(ctx))) {
+    ended = watch_lost(connection);
   }
+  if (ended) remove_by_cookie(cookie);
   return PROCEED;
 }
 

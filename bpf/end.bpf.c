@@ -1,7 +1,7 @@
 /* Ends connections to endpoints that left. Run by the agent, which reads who was ended from the iterator's file: an
  * endpoint id (u32) a connection. It walks the reader's network namespace; the kernel holds each socket's lock. */
+#include "lib/connection.h"
 #include "lib/leaving.h"
-#include "lib/storage.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -23,11 +23,12 @@ int bpf_sock_destroy(struct sock_common* sk) __ksym __weak; /* Linux 6.5; else t
 SEC("iter/tcp")
 int end_connections(struct bpf_iter__tcp* ctx) {
   struct sock_common* sk = ctx->sk_common;
-  if (!sk || sk->skc_state == TCP_STATE_TIME_WAIT) return 0; /* the latter is no whole socket: it has no storage */
-  if (sk->skc_flags & SOCK_DEAD_BIT)
+  if (!sk || sk->skc_state == BPF_TCP_TIME_WAIT) return 0; /* the latter is no whole socket: it has no storage */
+  if (sk->skc_flags & SOCK_DEAD_MASK)
     return 0; /* its process has closed it: it ends by itself, unless it is disturbed */
   const struct cw_connection* connection = bpf_sk_storage_get(&connections, sk, 0, 0);
-  if (!connection || connection->phase < CW_CONNECTING) return 0;
+  if (!connection && sk->skc_cookie.counter) connection = connection_by_cookie((__u64)sk->skc_cookie.counter);
+  if (!connection || phase_of(connection) < CW_CONNECTING) return 0;
   const __u32 endpoint_id = connection->endpoint_id;
   if (!has_to_end(endpoint_id)) return 0;
   /* Before the end: without room for it the kernel shows the socket once more. */

@@ -21,7 +21,7 @@ static __always_inline void on_listen(struct bpf_sock_ops* ctx) {
 
 static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
   struct bpf_sock* sk = ctx->sk;
-  struct cw_connection* connection = sk ? connections_get(sk, 0) : NULL;
+  struct cw_connection* connection = sk ? connection_of(ctx, sk) : NULL;
   if (!connection) return;
   if (connection->to_agent) {
     put_origin(ctx, connection);
@@ -32,24 +32,33 @@ static __always_inline void on_connect(struct bpf_sock_ops* ctx) {
 
 static __always_inline void on_state(struct bpf_sock_ops* ctx) {
   const __u32 before = ctx->args[0], now = ctx->args[1];
-  if (now != TCP_STATE_CLOSE && now != TCP_STATE_ESTABLISHED) return;
-  if (before == TCP_STATE_LISTEN) return tell_listening(ctx, 0);
+  if (now != BPF_TCP_CLOSE && now != BPF_TCP_ESTABLISHED) return;
+  if (before == BPF_TCP_LISTEN) return tell_listening(ctx, 0);
   struct bpf_sock* sk = ctx->sk;
-  struct cw_connection* connection = sk ? connections_get(sk, 0) : NULL;
+  struct cw_connection* connection = sk ? connection_of(ctx, sk) : NULL;
   if (!connection) return;
-  if (now == TCP_STATE_ESTABLISHED) {
+  if (now == BPF_TCP_ESTABLISHED) {
     watch_established(connection);
   } else if (connection->to_agent) {
     drop_origin(ctx);
-  } else {
-    watch_close(ctx, sk, connection);
+  } else if (watch_close(ctx, sk, connection)) {
+    remove_by_cookie(bpf_get_socket_cookie(ctx));
   }
+}
+
+static __always_inline void on_established(struct bpf_sock_ops* ctx) {
+  if (ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) return; /* as every connection of ours has it */
+  struct bpf_sock* sk = ctx->sk;
+  const struct cw_connection* connection = sk ? connection_of(ctx, sk) : NULL;
+  if (connection && !connection->to_agent) keep_watching(ctx, connection);
 }
 
 SEC("sockops")
 int sock_ops(struct bpf_sock_ops* ctx) {
   if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
     on_connect(ctx);
+  } else if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
+    on_established(ctx);
   } else if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
     take_origin(ctx);
   } else if (ctx->op == BPF_SOCK_OPS_STATE_CB) {

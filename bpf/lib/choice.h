@@ -17,7 +17,7 @@ struct dialler {
   __u32 reach;  /* CW_REACHES_… */
   __u64 client; /* hash of what affinity goes by */
   __u32 prefers_local;
-  __u32 pad;
+  __u32 tries_late; /* an endpoint that is left out only so much later as that time is long */
 };
 
 static __always_inline __u64 random_point(void) {
@@ -79,7 +79,7 @@ struct choice {
   __u32 most;     /* connections that an endpoint may have; 0: any number */
   __u32 is_taken; /* the endpoint takes the connection */
   __u32 holds;    /* HOLDS_… */
-  __u32 no_trial; /* this dial is not to try an endpoint that is left out */
+  __u64 trial_delay; /* ns; so much later than other dials may this one try an endpoint that is left out */
 };
 
 static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, struct choice* to) {
@@ -93,7 +93,7 @@ static __always_inline int take_endpoint_place(struct cw_endpoint_state* state, 
 static __always_inline int take_for_trial(struct cw_endpoint_state* state, struct choice* to) {
   const __u64 now = bpf_ktime_get_ns();
   const __u64 until = state->until;
-  if (to->no_trial || now < until || !take_endpoint_place(state, to)) return 0;
+  if (now < until + to->trial_delay || !take_endpoint_place(state, to)) return 0;
   to->on_trial = __sync_val_compare_and_swap(&state->until, until, now + CW_TRIAL_NS) == until;
   if (to->on_trial) return 1;
   __sync_fetch_and_add(&state->active, -1);
@@ -158,9 +158,12 @@ __noinline int pick_from(const struct cw_service* service, struct cw_service_sta
   if (!service || !dialler || !to || index >= CW_SETS) return NONE;
   const struct cw_set set = service->sets[index];
   if (set.count == 0) return NONE;
-  const struct cw_endpoint_key of = {dialler->service_id, service->generation, set.list, 0};
   to->ejects = service->ejection_failures != 0;
   to->most = service->max_endpoint_connections;
+  to->trial_delay = dialler->tries_late ? service->ejection_time_ms * CW_NS_PER_MS : 0;
+  barrier();
+  /* Last, for copy_row(): memory that another service's entry took meanwhile was written from its beginning on. */
+  const struct cw_endpoint_key of = {dialler->service_id, *(const volatile __u32*)&service->generation, set.list, 0};
   if (!copy_row(&of, choose(service, state, &set, &of, dialler), to)) return CHANGED;
   if (takes_connection(to)) return FOUND;
   if (set.lookup_size && look_up_another(&of, set.lookup_size, dialler->client, to)) return FOUND;
@@ -169,13 +172,14 @@ __noinline int pick_from(const struct cw_service* service, struct cw_service_sta
 
 /* An endpoint of the service that a socket can reach; of this host, if those come first. One that does not take the
  * connection (`to->is_taken`) where none was found that does. */
-static __always_inline int pick_endpoint(const struct cw_service* service, struct cw_service_state* state,
-                                         const struct dialler* dialler, struct choice* to) {
-  for (int attempt = 0; service && attempt < PICK_ATTEMPTS; attempt++) {
+static __always_inline int pick_endpoint(struct cw_service_state* state, const struct dialler* dialler,
+                                         struct choice* to) {
+  for (int attempt = 0; attempt < PICK_ATTEMPTS; attempt++) {
+    const struct cw_service* service = bpf_map_lookup_elem(&services, &dialler->service_id);
+    if (!service) return 0;
     if (dialler->prefers_local && pick_from(service, state, dialler, CW_LOCAL + dialler->reach, to) == FOUND) return 1;
     const int found = pick_from(service, state, dialler, dialler->reach, to);
     if (found != CHANGED) return found != NONE;
-    service = bpf_map_lookup_elem(&services, &dialler->service_id);
   }
   return 0;
 }

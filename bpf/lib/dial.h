@@ -3,11 +3,12 @@
 #pragma once
 
 #include "choice.h"
+#include "connection.h"
 #include "counters.h"
 #include "liveness.h"
 #include "outlier.h"
 #include "scope.h"
-#include "storage.h"
+#include "tcp_sock.h"
 
 #define DNS_PORT bpf_htons(53)
 
@@ -41,7 +42,7 @@ static __always_inline struct cw_connection* remember(struct bpf_sock_addr* ctx,
   if (!connection) return NULL;
   fill_origin(&connection->origin, ctx, dst, service_id, client);
   connection->to_agent = (__u32)to_agent;
-  connection->phase = CW_NOT_WATCHED;
+  connection->owner_and_phase = CW_NOT_WATCHED;
   return connection;
 }
 
@@ -82,9 +83,15 @@ static __always_inline __u64 hash_of_client(struct bpf_sock_addr* ctx, enum ip_v
                          (__u64)bound.word[2] << 32 | bound.word[3]);
 }
 
+/* With TCP_FASTOPEN_CONNECT a trial may wait for its data for long: better that another dial makes it. A function of
+ * its own: the verifier need not walk through the rest for each of its ways. */
+__noinline int tries_late(struct bpf_sock_addr* ctx) {
+  return ctx->sk && uses_fast_open(ctx->sk);
+}
+
 static __always_inline struct dialler dialler_of(struct bpf_sock_addr* ctx, enum ip_version version, __u32 service_id,
                                                  const struct cw_service* service, const struct client* client) {
-  struct dialler dialler = {service_id, reach_of(ctx, version), 0, 0, 0};
+  struct dialler dialler = {service_id, reach_of(ctx, version), 0, 0, (__u32)tries_late(ctx)};
   if (!service) return dialler;
   if (service->balance == CW_BALANCE_MAGLEV) dialler.client = hash_of_client(ctx, version, service->affinity, client);
   if (service->locality_percent) dialler.prefers_local = stays_local(service_id);
@@ -103,7 +110,7 @@ static __always_inline int choose_endpoint(const struct cw_service* service, con
                                            struct cw_counters* counters, struct choice* to) {
   struct cw_service_state* state = bpf_map_lookup_elem(&service_states, &dialler->service_id);
   if (!take_service_place(service, state, &to->holds)) return over_limit(counters, CW_OVERFLOW_CONNECTIONS);
-  if (!pick_endpoint(service, state, dialler, to)) {
+  if (!pick_endpoint(state, dialler, to)) {
     if (counters) count_failure(counters, CW_FAILED_NO_ENDPOINT);
     return 0;
   }
@@ -117,19 +124,22 @@ static __always_inline enum verdict dial_endpoint(struct bpf_sock_addr* ctx, enu
   struct cw_counters_key key = {service_id, client->client_id};
   struct cw_counters* counters = make_counters(&key);
   const struct dialler dialler = dialler_of(ctx, version, service_id, service, client);
-  struct choice to = {.no_trial = ctx->sk && waits_for_data(ctx->sk)};
-  struct cw_connection* connection = NULL;
-  if (choose_endpoint(service, &dialler, counters, &to)) connection = remember(ctx, dst, service_id, client, 0);
-  if (!connection) {
+  struct choice to = {};
+  struct cw_connection connection = {};
+  int kept = 0;
+  if (choose_endpoint(service, &dialler, counters, &to)) {
+    fill_origin(&connection.origin, ctx, dst, service_id, client);
+    connection.counters = key;
+    connection.endpoint_id = to.endpoint.endpoint_id;
+    connection.on_trial = to.on_trial;
+    connection.holds = to.holds;
+    kept = keep_chosen(ctx, &connection);
+  }
+  if (!kept) {
     give_back_places(to.holds, service_id, to.endpoint.endpoint_id);
     if (to.on_trial) abandon_trial(to.endpoint.endpoint_id);
     return refuse();
   }
-  connection->phase = CW_CHOSEN;
-  connection->counters = key;
-  connection->endpoint_id = to.endpoint.endpoint_id;
-  connection->on_trial = to.on_trial;
-  connection->holds = to.holds;
   ctx_set_address(ctx, version, &to.endpoint.address);
   return PROCEED;
 }

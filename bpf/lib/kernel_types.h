@@ -23,8 +23,7 @@
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EHOSTUNREACH 113
-#define TCP_STATE_TIME_WAIT 6
-#define SOCK_DEAD_BIT 1ul
+#define SOCK_DEAD_MASK 1ul
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -32,6 +31,9 @@ struct sock_common {
   volatile unsigned char skc_state;
   unsigned char skc_ipv6only : 1;
   unsigned long skc_flags;
+  struct {
+    long long counter;
+  } skc_cookie; /* 0: nobody has asked for it */
 };
 
 struct sock {

@@ -3,8 +3,8 @@
  * (struct cw_connection.holds): when the connection ends, or, where the dial never began, with the socket. */
 #pragma once
 
+#include "causeway/abi/connection.h"
 #include "services.h"
-#include "storage.h"
 
 #define HOLDS_SERVICE 1u
 #define HOLDS_ENDPOINT 2u
@@ -43,7 +43,6 @@ static __always_inline void give_back_places(__u32 holds, __u32 service_id, __u3
   }
 }
 
-static __always_inline void give_back_held(struct cw_connection* connection) {
+static __always_inline void give_back_held(const struct cw_connection* connection) {
   give_back_places(connection->holds, connection->origin.service_id, connection->endpoint_id);
-  connection->holds = 0;
 }

@@ -3,12 +3,12 @@
  * one processor at a time, or half of the endpoints could become all of them. */
 #pragma once
 
+#include "causeway/abi/connection.h"
 #include "counters.h"
 #include "ejected.h"
 #include "ejection.h"
 #include "events.h"
 #include "services.h"
-#include "storage.h"
 
 /* Without room a large service is not counted again for this long: each failure would walk through all its rows. */
 #define NO_ROOM_NS (100 * CW_NS_PER_MS)
@@ -84,7 +84,7 @@ static __always_inline void report_connected(const struct cw_connection* connect
   state->out = 0;
   struct cw_service_state* of_service = bpf_map_lookup_elem(&service_states, &service_id);
   if (of_service) of_service->local_out_of = 0;
-  count(&counters->ejection_returns, 1);
+  if (counters) count(&counters->ejection_returns, 1);
   publish_ejection(service_id, endpoint_id, state);
 }
 

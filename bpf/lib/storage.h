@@ -1,4 +1,4 @@
-/* State of a connection lives with its socket: no map to size, nothing to clean up. */
+/* State that lives with its socket: no map to size, nothing to clean up. */
 #pragma once
 
 #include "causeway/abi/connection.h"
@@ -37,12 +37,6 @@ struct {
 
 static __always_inline int is_mptcp(struct bpf_sock* sk) {
   return config.has_mptcp && bpf_skc_to_mptcp_sock(sk) != NULL;
-}
-
-/* Its SYN leaves with the first data (TCP_FASTOPEN_CONNECT), which may be much later, or never. */
-static __always_inline int waits_for_data(struct bpf_sock* sk) {
-  const struct tcp_sock* tcp = bpf_skc_to_tcp_sock(sk);
-  return tcp && BPF_CORE_READ_BITFIELD(tcp, fastopen_connect);
 }
 
 /* The socket that the application holds: connect, bind and sockops meet an MPTCP socket's subflow, getpeername and

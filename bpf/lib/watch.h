@@ -1,33 +1,26 @@
 /* What becomes of a connection that went straight to an endpoint, told by its socket's changes of state. */
 #pragma once
 
+#include "connection.h"
 #include "counters.h"
 #include "events.h"
 #include "leaving.h"
 #include "limits.h"
 #include "outlier.h"
 #include "services.h"
-#include "storage.h"
+#include "tcp_sock.h"
 
-#define TCP_STATE_ESTABLISHED 1
-#define TCP_STATE_FIN_WAIT1 4
-#define TCP_STATE_FIN_WAIT2 5
-#define TCP_STATE_CLOSE 7
-#define TCP_STATE_LAST_ACK 9
-#define TCP_STATE_LISTEN 10
-#define TCP_STATE_CLOSING 11
-
-#define SOCK_DONE_BIT 2ul
+#define SOCK_DONE_MASK 2ul
 #define NS_PER_US 1000
 #define SRTT_SHIFT 3 /* the kernel keeps it in eighths */
 
-/* TCP_CONNECT_CB: from here on every end is told by TCP_CLOSE. */
+/* TCP_CONNECT_CB: from here on TCP_CLOSE tells the end. */
 static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
                                           struct cw_connection* connection) {
-  if (connection->phase != CW_CHOSEN) return;
+  if (phase_of(connection) != CW_CHOSEN) return;
   if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
-  connection->phase = CW_CONNECTING;
-  if (waits_for_data(sk) && has_to_end(connection->endpoint_id)) publish_late_dial(connection->endpoint_id);
+  set_phase(connection, CW_CONNECTING);
+  if (uses_fast_open(sk) && has_to_end(connection->endpoint_id)) publish_late_dial(connection->endpoint_id);
   /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
   if (!is_mptcp(sk)) return;
   struct cw_connection* copy = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -35,13 +28,14 @@ static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_s
 }
 
 static __always_inline void watch_established(struct cw_connection* connection) {
-  if (connection->phase != CW_CONNECTING) return;
-  connection->phase = CW_OPEN;
+  if (phase_of(connection) != CW_CONNECTING) return;
+  set_phase(connection, CW_OPEN);
   connection->opened_ns = bpf_ktime_get_ns();
   struct cw_counters* counters = find_counters(&connection->counters);
+  report_connected(connection, counters);
+  connection->on_trial = 0; /* what becomes of it later is as with any other */
   if (!counters) return;
   count(&counters->opened, 1);
-  report_connected(connection, counters);
   count_connect_time(counters, (connection->opened_ns - connection->origin.dialled_ns) / NS_PER_US);
 }
 
@@ -59,7 +53,7 @@ static __always_inline __u32 why_not_connected(struct bpf_sock_ops* ctx, int err
 /* Of an established one. An RST to a socket that its process has closed is no failure: nobody waits for an answer. */
 static __always_inline __u32 why_ended(int error, __u64 flags) {
   if (error == ETIMEDOUT) return CW_FAILED_TIMEOUT;
-  if (error == ECONNRESET && !(flags & SOCK_DEAD_BIT)) return CW_FAILED_RESET;
+  if (error == ECONNRESET && !(flags & SOCK_DEAD_MASK)) return CW_FAILED_RESET;
   return CW_FAILED_REASONS;
 }
 
@@ -69,8 +63,8 @@ static __always_inline int is_the_endpoints(__u32 reason) {
 }
 
 static __always_inline int sent_fin(__u32 state) {
-  return state == TCP_STATE_FIN_WAIT1 || state == TCP_STATE_FIN_WAIT2 || state == TCP_STATE_TIME_WAIT ||
-         state == TCP_STATE_CLOSING || state == TCP_STATE_LAST_ACK;
+  return state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 || state == BPF_TCP_TIME_WAIT ||
+         state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
 }
 
 /* The kernel's sums follow the sequence numbers, where SYN and FIN count one each: its own SYN and FIN in what was
@@ -81,20 +75,20 @@ static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_coun
   const __u64 acked = ctx->bytes_acked;
   const __u64 received = ctx->bytes_received;
   count(&counters->bytes_sent, acked > not_data ? acked - not_data : 0);
-  count(&counters->bytes_received, received - (received && (flags & SOCK_DONE_BIT)));
+  count(&counters->bytes_received, received - (received && (flags & SOCK_DONE_MASK)));
 }
 
-/* TCP_CLOSE. */
-static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
-                                        struct cw_connection* connection) {
-  const __u32 phase = connection->phase;
-  if (phase != CW_CONNECTING && phase != CW_OPEN) return;
-  connection->phase = CW_NOT_WATCHED;
-  give_back_held(connection);
+/* Another program of this hook has set callbacks of its own, which clears those that were set. */
+static __always_inline void keep_watching(struct bpf_sock_ops* ctx, const struct cw_connection* connection) {
+  if (phase_of(connection) < CW_CONNECTING) return;
+  bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+static __always_inline void count_end(struct bpf_sock_ops* ctx, struct bpf_sock* sk, struct cw_connection* connection,
+                                      __u32 phase) {
   struct cw_counters* counters = find_counters(&connection->counters);
-  if (!counters) return;
   const struct tcp_sock* tcp = bpf_skc_to_tcp_sock(sk);
-  if (!tcp) return;
+  if (!counters || !tcp) return report_abandoned(connection);
   const int error = ((const struct sock*)tcp)->sk_err;
   count(&counters->retransmits, ctx->total_retrans);
   const int was_ended = error == ECONNABORTED && has_to_end(connection->endpoint_id);
@@ -120,26 +114,37 @@ static __always_inline void watch_close(struct bpf_sock_ops* ctx, struct bpf_soc
   }
 }
 
-/* Another program of this hook has set the socket's callbacks without regard to those that were set (setting replaces
- * them all): nothing will tell its end, except that its process closes it. */
-static __always_inline void watch_lost(struct cw_connection* connection) {
-  struct cw_counters* counters = find_counters(&connection->counters);
-  if (counters && connection->phase == CW_OPEN) count(&counters->closed, 1);
-  report_abandoned(connection);
+/* TCP_CLOSE. True: the connection was watched, and is no more. */
+static __always_inline int watch_close(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
+                                       struct cw_connection* connection) {
+  const __u64 seen = owner_and_phase(connection);
+  const __u32 phase = seen % CW_PHASES;
+  if (phase < CW_CONNECTING || !take_end(connection, seen)) return 0;
   give_back_held(connection);
-  connection->phase = CW_NOT_WATCHED;
+  count_end(ctx, sk, connection, phase);
+  return 1;
+}
+
+/* Of a connection whose end nothing told: another program turned the callbacks off after all. */
+static __always_inline int watch_lost(struct cw_connection* connection) {
+  const __u64 seen = owner_and_phase(connection);
+  if (seen % CW_PHASES < CW_CONNECTING || !take_end(connection, seen)) return 0;
+  give_back_held(connection);
+  struct cw_counters* counters = find_counters(&connection->counters);
+  if (counters && seen % CW_PHASES == CW_OPEN) count(&counters->closed, 1);
+  report_abandoned(connection);
+  return 1;
 }
 
 /* Of a dial that ended before TCP_CONNECT_CB, which nothing tells of: it found no route, no port was free for it, or
  * another program refused it. Seen when the socket dials again, or is closed. One that did not fail waited for data to
  * send with its SYN (TCP_FASTOPEN_CONNECT). */
-static __always_inline void watch_unsent(struct cw_connection* connection, int has_failed) {
-  if (connection->phase > CW_CHOSEN) return watch_lost(connection);
-  if (connection->phase == CW_CHOSEN) {
-    struct cw_counters* counters = find_counters(&connection->counters);
-    if (counters && has_failed) count_failure(counters, CW_FAILED_UNREACHABLE);
-    report_abandoned(connection);
-  }
+static __always_inline int watch_unsent(struct cw_connection* connection, int has_failed) {
+  const __u64 seen = owner_and_phase(connection);
+  if (seen % CW_PHASES != CW_CHOSEN || !take_end(connection, seen)) return 0;
   give_back_held(connection);
-  connection->phase = CW_NOT_WATCHED;
+  struct cw_counters* counters = find_counters(&connection->counters);
+  if (counters && has_failed) count_failure(counters, CW_FAILED_UNREACHABLE);
+  report_abandoned(connection);
+  return 1;
 }

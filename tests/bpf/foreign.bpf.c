@@ -1,4 +1,4 @@
-/* Another program of the sockops hook, which sets the callbacks that it wants, and so clears all others. */
+/* Other programs of the sockops hook: each sets the callbacks that it wants, and so clears all others. */
 #include <linux/bpf.h>
 #include <linux/types.h>
 
@@ -7,7 +7,15 @@
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("sockops")
-int clear_callbacks(struct bpf_sock_ops* ctx) {
+int want_none(struct bpf_sock_ops* ctx) {
   if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) bpf_sock_ops_cb_flags_set(ctx, 0);
+  return 1;
+}
+
+/* Once it has seen a round-trip time. */
+SEC("sockops")
+int want_none_later(struct bpf_sock_ops* ctx) {
+  if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG);
+  if (ctx->op == BPF_SOCK_OPS_RTT_CB) bpf_sock_ops_cb_flags_set(ctx, 0);
   return 1;
 }

@@ -1,4 +1,4 @@
-// Beside a program of somebody else that turns the callbacks off by which the end of a connection is told.
+// Beside a program of somebody else that clears the callbacks by which the end of a connection is told.
 #include <chrono>
 
 #include <bpf/libbpf.h>
@@ -20,55 +20,83 @@ class BesideAnother : public PathHost {
  protected:
   void SetUp() override {
     PathHost::SetUp();
-    program_ = foreign_bpf__open_and_load();
-    ASSERT_NE(program_, nullptr);
-    const Fd cgroup(::open(host.c_str(), O_DIRECTORY | O_CLOEXEC));
-    link_ = bpf_program__attach_cgroup(program_->progs.clear_callbacks, cgroup.get());
-    ASSERT_NE(link_, nullptr) << error_name(errno);
+    programs_ = foreign_bpf__open_and_load();
+    ASSERT_NE(programs_, nullptr);
   }
   void TearDown() override {
     bpf_link__destroy(link_);
-    foreign_bpf__destroy(program_);
+    foreign_bpf__destroy(programs_);
     PathHost::TearDown();
   }
+  void attach(bpf_program* program) {
+    const Fd cgroup(::open(host.c_str(), O_DIRECTORY | O_CLOEXEC));
+    link_ = bpf_program__attach_cgroup(program, cgroup.get());
+    ASSERT_NE(link_, nullptr) << error_name(errno);
+  }
+  void expect_none_active() {
+    const auto deadline = std::chrono::steady_clock::now() + 5s;
+    while (plane->active(ServiceId(10)) != 0 && std::chrono::steady_clock::now() < deadline) ::usleep(1000);
+    EXPECT_EQ(plane->active(ServiceId(10)), 0);
+    EXPECT_EQ(plane->active(EndpointId(1000)), 0);
+  }
+
+  foreign_bpf* programs_ = nullptr;
 
  private:
-  foreign_bpf* program_ = nullptr;
   bpf_link* link_ = nullptr;
 };
 
-TEST_F(BesideAnother, PlacesAreGivenBackWhenTheProcessCloses) {
-  const Fd listener = listener_on(at(kOne));
-  settings_.max_connections = 3;
-  serve({kOne});
-  EXPECT_EQ(in_cgroup(host,
-                      [] {
-                        for (int i = 0; i < 12; ++i) {
-                          const std::string says = dial_tcp(at(kAlias), AF_INET);
-                          if (says != std::string("ok ") + kAlias) return fmt::format("dial {}: {}", i, says);
-                        }
-                        return std::string("all answered");
-                      }),
-            "all answered");
-  EXPECT_EQ(plane->active(ServiceId(10)), 0);
-  EXPECT_EQ(plane->active(EndpointId(1000)), 0);
-  EXPECT_EQ(counted().opened, 12u);
-  EXPECT_EQ(counted().closed, 12u);
-  EXPECT_EQ(counted().failed[CW_FAILED_LIMIT], 0u);
+/// Dials, sends a byte, waits for the answer, and ends when it hears so.
+void talk(Channel& channel) {
+  const Fd fd = tcp_socket(AF_INET);
+  char byte = 'x';
+  const bool answered = connect_to(fd, at(kAlias), AF_INET) == 0 && ::send(fd.get(), &byte, 1, 0) == 1 &&
+                        ::recv(fd.get(), &byte, 1, 0) == 1;
+  channel.say(answered ? "answered" : error_name(errno));
+  channel.hear();
 }
 
-TEST_F(BesideAnother, AndWhenItIsKilled) {
+TEST_F(BesideAnother, AConnectionIsCountedInFull) {
+  attach(programs_->progs.want_none);
   const Fd listener = listener_on(at(kOne));
   serve({kOne});
-  Child client(host, [](Channel& channel) {
-    const Fd one = tcp_socket(AF_INET), two = tcp_socket(AF_INET6);
-    channel.say(error_name(connect_to(one, at(kAlias), AF_INET)) + error_name(connect_to(two, at(kAlias), AF_INET6)));
-    channel.hear();
-  });
-  ASSERT_EQ(client.hear(), "okok");
-  EXPECT_EQ(plane->active(ServiceId(10)), 2);
-  client.kill(SIGKILL);
-  EXPECT_EQ(plane->active(ServiceId(10)), 0);
+  for (int i = 0; i < 3; ++i) {
+    Child client(host, talk);
+    const Fd accepted = accept_from(listener);
+    char byte = 0;
+    ASSERT_EQ(::recv(accepted.get(), &byte, 1, 0), 1);
+    ASSERT_EQ(::send(accepted.get(), &byte, 1, 0), 1);
+    ASSERT_EQ(client.hear(), "answered");
+    client.kill(SIGKILL);
+  }
+  expect_none_active();
+  const cw_counters counters = counted();
+  EXPECT_EQ(counters.opened, 3u);
+  EXPECT_EQ(counters.closed, 3u);
+  EXPECT_EQ(counters.bytes_sent, 3u);
+  EXPECT_EQ(counters.bytes_received, 3u);
+}
+
+TEST_F(BesideAnother, APlaceIsGivenBackWhenItsProcessCloses) {
+  attach(programs_->progs.want_none_later);
+  settings_.max_connections = 2;
+  const Fd listener = listener_on(at(kOne));
+  serve({kOne});
+  for (int i = 0; i < 8; ++i) {
+    Child client(host, talk);
+    const Fd accepted = accept_from(listener);
+    char byte = 0;
+    ASSERT_EQ(::recv(accepted.get(), &byte, 1, 0), 1) << i;
+    ASSERT_EQ(::send(accepted.get(), &byte, 1, 0), 1);
+    ASSERT_EQ(client.hear(), "answered");
+    client.kill(SIGKILL);
+    EXPECT_EQ(plane->active(ServiceId(10)), 0) << "at once: the server has not closed yet";
+  }
+  expect_none_active();
+  const cw_counters counters = counted();
+  EXPECT_EQ(counters.opened, 8u);
+  EXPECT_EQ(counters.closed, 8u);
+  EXPECT_EQ(counters.failed[CW_FAILED_LIMIT], 0u);
 }
 
 }  // namespace

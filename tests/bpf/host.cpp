@@ -50,7 +50,7 @@ bool prepare_process() {
   const bool ready = ::unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
                      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                      ::mount("bpf", "/sys/fs/bpf", "bpf", 0, nullptr) == 0 && bring_loopback_up() &&
-                     write_to("/proc/sys/net/ipv4/tcp_fastopen", "7");  // of the new network namespace; 4: without cookies
+                     write_to("/proc/sys/net/ipv4/tcp_fastopen", "3");  // of the new network namespace
   if (!ready) std::perror("bpf_test cannot make its namespaces");
   return ready;
 }

@@ -97,9 +97,16 @@ struct Found {
 };
 
 /// A socket of the dump, if it is a connection of ours.
-bool read_connection(const char* payload, std::size_t length, Found& found) {
+bool read_connection(const char* payload, std::size_t length, const EndpointsByCookie& by_cookie, Found& found) {
   if (length < sizeof found.socket) return false;
   std::memcpy(&found.socket, payload, sizeof found.socket);
+  // Without an inode its process has closed it: it ends by itself, unless it is disturbed.
+  if (found.socket.idiag_inode == 0) return false;
+  const auto* cookie = found.socket.id.idiag_cookie;
+  if (const auto known = by_cookie.find(std::uint64_t{cookie[1]} << 32 | cookie[0]); known != by_cookie.end()) {
+    found.endpoint_id = known->second;
+    return true;
+  }
   const std::size_t begin = NLMSG_ALIGN(sizeof found.socket);
   if (length < begin) return false;
   std::size_t inner = 0, value_length = 0;
@@ -110,8 +117,7 @@ bool read_connection(const char* payload, std::size_t length, Found& found) {
   cw_connection connection{};
   std::memcpy(&connection, at, sizeof connection);
   found.endpoint_id = connection.endpoint_id;
-  // Without an inode its process has closed it: it ends by itself, unless it is disturbed.
-  return connection.phase >= CW_CONNECTING && found.socket.idiag_inode != 0;
+  return connection.owner_and_phase % CW_PHASES >= CW_CONNECTING;
 }
 
 /// An answer's error code, 0 for an acknowledgement.
@@ -130,7 +136,8 @@ int error_of_end(const nlmsghdr* header) {
   return -error;
 }
 
-Result<void> dump_connections(int family, int connections_fd, std::vector<Found>& found) {
+Result<void> dump_connections(int family, int connections_fd, const EndpointsByCookie& by_cookie,
+                              std::vector<Found>& found) {
   const Result<Fd> netlink = open_sock_diag();
   if (!netlink) return netlink.error();
   const DumpRequest request = dump_request(family, connections_fd);
@@ -151,7 +158,8 @@ Result<void> dump_connections(int family, int connections_fd, std::vector<Found>
       if (header->nlmsg_type == NLMSG_ERROR)
         return errno_error(error_of(header), "ask sock_diag for", "connections with their BPF storage");
       Found one{};
-      if (read_connection(reinterpret_cast<const char*>(header) + NLMSG_HDRLEN, header->nlmsg_len - NLMSG_HDRLEN, one))
+      const char* payload = reinterpret_cast<const char*>(header) + NLMSG_HDRLEN;
+      if (read_connection(payload, header->nlmsg_len - NLMSG_HDRLEN, by_cookie, one))
         found.push_back(one);
     }
   }
@@ -187,10 +195,11 @@ Result<Ended> end_by_program(int program_fd) {
   }
 }
 
-Result<Ended> end_by_netlink(int connections_fd, const std::function<bool(std::uint32_t)>& has_to_end) {
+Result<Ended> end_by_netlink(int connections_fd, const EndpointsByCookie& by_cookie,
+                             const std::function<bool(std::uint32_t)>& has_to_end) {
   std::vector<Found> found;
   for (const int family : {AF_INET, AF_INET6}) {
-    if (Result<void> done = dump_connections(family, connections_fd, found); !done) return done.error();
+    if (Result<void> done = dump_connections(family, connections_fd, by_cookie, found); !done) return done.error();
   }
   const Result<Fd> netlink = open_sock_diag();
   if (!netlink) return netlink.error();

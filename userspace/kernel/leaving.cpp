@@ -27,7 +27,7 @@ Result<void> Leaving::adopt() {
   auto found = map_.entries();
   if (!found) return found.error();
   entries_.clear();
-  for (const auto& [endpoint, entry] : *found) entries_[endpoint] = {entry, MonotonicTime(entry.due_ns), kSettled, {}};
+  for (const auto& [endpoint, entry] : *found) entries_[endpoint] = {entry, MonotonicTime(entry.due_ns), kSettled};
   return {};
 }
 
@@ -35,7 +35,7 @@ Result<void> Leaving::leave(std::uint32_t endpoint, MonotonicTime now, std::chro
   if (has(endpoint)) return {};
   const MonotonicTime due = now + drain;
   const cw_leaving entry{static_cast<std::uint64_t>(now.count()), static_cast<std::uint64_t>(due.count())};
-  entries_[endpoint] = {entry, due, kSettled, {}};
+  entries_[endpoint] = {entry, due, kSettled};
   return map_.put(endpoint, entry);
 }
 
@@ -52,11 +52,11 @@ std::vector<std::uint32_t> Leaving::all() const {
   return ids;
 }
 
-void Leaving::suspect(std::uint32_t endpoint, MonotonicTime now) {
+void Leaving::recheck(std::uint32_t endpoint, MonotonicTime now) {
   const auto found = entries_.find(endpoint);
-  if (found == entries_.end()) return;
-  Entry& entry = found->second;
-  entry.look_at = std::min(entry.look_at, std::max(now, entry.looked + kShortestPause));
+  if (found == entries_.end() || now < MonotonicTime(found->second.in_map.due_ns)) return;
+  MonotonicTime& look_at = found->second.look_at;
+  look_at = std::min(look_at, std::max(now, looked_ + kShortestPause));
 }
 
 std::optional<MonotonicTime> Leaving::next() const {
@@ -80,7 +80,7 @@ bool Leaving::looked_at(std::uint32_t endpoint, MonotonicTime now, bool is_idle)
   const MonotonicTime settled = MonotonicTime(entry.in_map.since_ns) + kSettled;
   if (is_idle && now >= settled) return stay(endpoint).has_value();
   entry.look_at = is_idle ? settled : now + entry.pause;
-  entry.looked = now;
+  looked_ = now;
   if (!is_idle) entry.pause = std::min(entry.pause * 2, kLongestPause);
   return false;
 }

@@ -30,8 +30,8 @@ class Leaving {
   bool has(std::uint32_t endpoint) const { return entries_.contains(endpoint); }
   std::vector<std::uint32_t> all() const;
 
-  /// It may have got a connection after its time: it is looked at soon, if it leaves.
-  void suspect(std::uint32_t endpoint, MonotonicTime now);
+  /// It may have got a connection after its time: it is looked at soon, if it leaves and its time is over.
+  void recheck(std::uint32_t endpoint, MonotonicTime now);
 
   /// When the next is to be looked at; none: none leaves.
   std::optional<MonotonicTime> next() const;
@@ -46,11 +46,11 @@ class Leaving {
     cw_leaving in_map{};
     MonotonicTime look_at{};
     MonotonicTime pause{};
-    MonotonicTime looked{};  ///< the last time; 0: not yet
   };
 
   Map<std::uint32_t, cw_leaving>& map_;
   std::unordered_map<std::uint32_t, Entry> entries_;
+  MonotonicTime looked_{};  ///< at any of them, the last time
 };
 
 }  // namespace causeway::kernel

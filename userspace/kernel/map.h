@@ -64,12 +64,14 @@ class Map : public RawMap {
     if (!found) return found.error();
     return *found ? std::optional<Value>(value) : std::nullopt;
   }
-  /// All entries, for a map that only this process changes.
+  /// All entries, for a map that only this process changes. Of another one those that come or go meanwhile may be
+  /// missing or double.
   Result<std::vector<std::pair<Key, Value>>> entries() const {
     std::vector<std::pair<Key, Value>> all;
     Key key{};
     const void* previous = nullptr;
-    for (;;) {
+    // The walk begins anew where the last key has gone: bounded, or it might not end.
+    for (std::size_t steps = 0; steps <= 2 * std::size_t{limit()}; ++steps) {
       Key next{};
       const Result<bool> more = next_key(previous, &next);
       if (!more) return more.error();
@@ -80,6 +82,7 @@ class Map : public RawMap {
       if (!value) return value.error();
       if (*value) all.emplace_back(key, **value);
     }
+    return all;
   }
 };
 

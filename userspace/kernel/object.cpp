@@ -100,6 +100,7 @@ Result<void> take_maps(Maps& maps, const causeway_bpf& skeleton) {
            take(maps.endpoint_states, from.endpoint_states, "endpoints", "kernel.max_endpoints"),
            take(maps.leaving, from.leaving, "endpoints that left and have connections", "kernel.max_endpoints"),
            take(maps.connections, from.connections, "connections"),
+           take(maps.connections_by_cookie, from.connections_by_cookie, "connections"),
            take(maps.path_counters, from.path_counters, "pairs of a service and a client"),
            take(maps.dns_peers, from.dns_peers, "sources of DNS queries"),
            take(maps.heartbeat, from.heartbeat, "heartbeats"),

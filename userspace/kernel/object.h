@@ -12,6 +12,7 @@
 #include "causeway/abi/config.h"
 #include "causeway/abi/counters.h"
 #include "causeway/abi/heartbeat.h"
+#include "causeway/abi/connection.h"
 #include "causeway/abi/maps.h"
 #include "kernel/map.h"
 #include "kernel/sizes.h"
@@ -36,7 +37,8 @@ struct Maps {
   Map<cw_lookup_key, cw_lookup> lookups;
   Map<std::uint32_t, cw_endpoint_state> endpoint_states;
   Map<std::uint32_t, cw_leaving> leaving;
-  RawMap connections;
+  RawMap connections;  ///< in the sockets' storage
+  Map<std::uint64_t, cw_connection> connections_by_cookie;
   PerCpuMap<cw_counters_key, cw_counters> path_counters;
   Map<cw_socket_address, cw_udp_peer> dns_peers;
   Map<std::uint32_t, cw_heartbeat> heartbeat;

@@ -147,7 +147,7 @@ struct Plane::State {
     } else if (type == CW_EVENT_LATE_DIAL && size >= sizeof(cw_late_dial_event)) {
       cw_late_dial_event event{};
       std::memcpy(&event, data, sizeof event);
-      state->sync.leaving().suspect(event.endpoint_id, monotonic_now());
+      state->sync.recheck(event.endpoint_id, monotonic_now());
     }
     return 0;
   }
@@ -170,8 +170,14 @@ Result<void> Plane::State::forget_ejection(std::uint32_t endpoint) {
 
 Result<Ended> Plane::State::end_connections() {
   if (object.end_connections && !options.end_by_netlink) return end_by_program(object.end_connections.get());
+  const auto kept = object.maps.connections_by_cookie.entries();
+  if (!kept) return kept.error();
+  EndpointsByCookie by_cookie;
+  for (const auto& [cookie, connection] : *kept) {
+    if (connection.owner_and_phase % CW_PHASES >= CW_CONNECTING) by_cookie[cookie] = connection.endpoint_id;
+  }
   const MonotonicTime now = monotonic_now();
-  return end_by_netlink(object.maps.connections.fd(), [&](std::uint32_t endpoint) {
+  return end_by_netlink(object.maps.connections.fd(), by_cookie, [&](std::uint32_t endpoint) {
     const auto entry = object.maps.leaving.get(endpoint);
     return entry && *entry && MonotonicTime((*entry)->due_ns) <= now;
   });

@@ -44,11 +44,6 @@ cw_lookup piece_of(const std::vector<std::uint32_t>& lookup, std::uint32_t piece
   return value;
 }
 
-/// 0 is none.
-std::uint32_t next_generation(std::uint32_t generation) {
-  return generation + 1 == 0 ? 1 : generation + 1;
-}
-
 }  // namespace
 
 Result<void> Sync::adopt() {
@@ -72,6 +67,7 @@ Result<void> Sync::adopt() {
     Rows& kept = services_[id];
     kept.entry = value;
     kept.lists = lists_of(value, maps_);
+    generation_ = std::max(generation_, value.generation);
   }
   error += adopt_rows();
   error += adopt_lookups();
@@ -215,7 +211,8 @@ Result<void> Sync::put_rows(const std::shared_ptr<const Service>& service) {
   const auto kept = services_.find(id);
   if (kept != services_.end() && same(kept->second.lists, rows.lists) && same(kept->second.entry.sets, rows.sets))
     return put_entry(kept->second, service, rows);
-  const std::uint32_t generation = kept == services_.end() ? 1 : next_generation(kept->second.entry.generation);
+  if (++generation_ == 0) ++generation_;
+  const std::uint32_t generation = generation_;
   const cw_service entry = service_entry(*service, rows, generation);
   Result<void> done = put_lists(id, generation, rows.lists);
   if (done) done = maps_.service_states.put_new(id, {});

@@ -73,7 +73,8 @@ class Sync {
   Result<void> apply(const Snapshot& snapshot);
 
   const Leaving& leaving() const { return leaving_; }
-  Leaving& leaving() { return leaving_; }
+  /// It may have got a connection after its time: it is looked at soon, if it leaves and its time is over.
+  void recheck(std::uint32_t endpoint, MonotonicTime now) { leaving_.recheck(endpoint, now); }
   /// Those whose time is over and that have connections.
   std::vector<std::uint32_t> to_end(MonotonicTime now) const;
   /// After the end of those connections: forgets what is done with.
@@ -125,6 +126,7 @@ class Sync {
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
+  std::uint32_t generation_ = 0;             ///< the newest of all services: no two have the same
   std::unordered_set<std::uint32_t> states_;         ///< endpoints that have one
   decltype(Snapshot::services) known_services_;      ///< of the newest snapshot
   std::unordered_set<std::uint32_t> known_;          ///< their endpoints

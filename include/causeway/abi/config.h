@@ -4,7 +4,7 @@
 #include "address.h"
 
 /* Raised with every change of a map's meaning or layout: an agent takes over only pins of its own version. */
-#define CW_ABI_VERSION 3
+#define CW_ABI_VERSION 4
 
 struct cw_config {
   __u64 netns_cookie;                             /* SO_NETNS_COOKIE of the served network namespace */

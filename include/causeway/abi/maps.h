@@ -76,7 +76,7 @@ CW_ASSERT_SIZE(cw_set, 12);
 
 /* Keyed by service id (u32). One write of this value flips the generation: a dial sees the old rows or the new ones. */
 struct cw_service {
-  __u32 generation;  /* never 0 */
+  __u32 generation;  /* never 0, and never another service's */
   __u32 local_known; /* endpoints of this host, healthy or not */
   struct cw_set sets[CW_SETS];
   __u8 kernel_path;       /* 1: a dial goes to an endpoint, not to the proxy */
