@@ -108,6 +108,8 @@ class Comparison(ToolTest):
             self.assertGreater(float(row["cpu_us"]), 0, row)
             self.assertLessEqual(float(row["p50_us"]), float(row["p99_us"]), row)
         self.assertRegex(done.stdout, r"(?m)^  causeway-kernel +3 x 9 +[\d.]+ ")
+        for peer in ("direct-again", "causeway-kernel"):
+            self.assertRegex(done.stdout, rf"(?m)^  {peer} +[+-][\d.]+ us \(.* \.\. .*\), [+-][\d.]+ % \(.* \.\. .*\)")
         self.assertRegex(done.stdout, r"a service with an alias: \d+ B")
         self.assertRegex(done.stdout, r"(?m)^  an endpoint: \d+ B")
         self.assertEqual(plot.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
