@@ -108,6 +108,8 @@ class Comparison(ToolTest):
             self.assertGreater(float(row["cpu_us"]), 0, row)
             self.assertLessEqual(float(row["p50_us"]), float(row["p99_us"]), row)
         self.assertRegex(done.stdout, r"(?m)^  causeway-kernel +3 x 9 +[\d.]+ ")
+        for peer in ("direct-again", "causeway-kernel"):
+            self.assertRegex(done.stdout, rf"(?m)^  {peer} +[+-][\d.]+ us \(.* \.\. .*\), [+-][\d.]+ % \(.* \.\. .*\)")
         self.assertRegex(done.stdout, r"a service with an alias: \d+ B")
         self.assertRegex(done.stdout, r"(?m)^  an endpoint: \d+ B")
         self.assertEqual(plot.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
@@ -155,7 +157,20 @@ class Profile(ToolTest):
         self.assertGreater(int(re.search(r"instructions of the proxy a request.*: (\d+), by function", done.stdout)[1]), 100)
         self.assertRegex(done.stdout, r"(?m)^ +\d+  causeway::")
 
+    def test_programs(self):
+        done = self.run_tool("--programs", "--seconds", "0.5", "--cases", "tcp-32-close-200B")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        runs = {name: float(count) for count, name in re.findall(r"(?m)^ +([\d.]+) runs +[\d.]+ us  (\w+)$", done.stdout)}
+        # A connection a request: one dial, and sock_ops for that, for its establishment and for each change of its state.
+        self.assertTrue(0.9 < runs["connect4"] < 1.2, done.stdout)
+        self.assertGreater(runs["sock_ops"], 3, done.stdout)
+        self.assertGreater(float(re.search(r"(?m)^ +([\d.]+) us  together$", done.stdout)[1]), 0, done.stdout)
+
     def test_bad_usage(self):
-        done = self.run_tool("--cases", "nothing")
-        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
-        self.assertIn("no case is called", done.stderr)
+        for arguments, complaint in ((("--cases", "nothing"), "no case is called"),
+                                     (("--programs", "--cases", "http-32-keep-200B"), "the kernel path knows no HTTP"),
+                                     (("--programs", "--instructions"), "give one of them")):
+            with self.subTest(arguments):
+                done = self.run_tool(*arguments)
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertIn(complaint, done.stderr)

@@ -21,7 +21,8 @@ WARM_UP = 0.5  # seconds, and a third of a run's time where that is more
 
 FAIRNESS = """\
 One go on one machine: clients and proxies in one network namespace, the endpoint (nginx) in another, joined by veth.
-Every case: a fresh start of each proxy, a run thrown away, then {rounds} rounds of {seconds} s a peer; each round in another order.
+Every case: a fresh start of each proxy, a run thrown away, then {rounds} rounds of {seconds} s a peer; each round in another order,
+and each peer beside the direct connection of its own round.
 Alike: the endpoint and its files, {workers} workers or threads each (nginx and wrk too), connections to the endpoint kept in pools (HTTP),
 access logs off, 2 retries on a failed connect, an ended connection and 503, timeouts of 5 s (connect), 15 s (request), 5 min (idle, HTTP)
 and 1 h (idle, TCP). docs/comparison.md has the rest.

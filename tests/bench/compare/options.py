@@ -7,6 +7,7 @@ import resource
 import cases
 import idle
 import peers
+import report
 import scale
 import usage
 from endpoint import FAULTS, descriptors
@@ -59,7 +60,8 @@ def parse(arguments):
     parser.add_argument("--peers", type=comma_separated, metavar="NAME,...",
                         help=f"of {', '.join(peers.NAMES)}; direct always runs. Default: all, {SPLICE} with 1 MiB "
                         f"alone; {', '.join(peers.WITHOUT_PROXY)} with TCP")
-    parser.add_argument("--rounds", type=number(int, 1, 1000), default=5, metavar="N", help="default 5")
+    parser.add_argument("--rounds", type=number(int, 1, 1000), default=report.ENOUGH_ROUNDS, metavar="N",
+                        help=f"default {report.ENOUGH_ROUNDS}, the fewest for an interval of 95 %%")
     parser.add_argument("--seconds", type=number(float, LEAST_SECONDS, 600), default=3.0, metavar="S", help="of load a run; default 3")
     parser.add_argument("--cpu", choices=list(usage.METHODS), default="machine",
                         help="machine: time of the whole machine; own: of the processes that take part, where others run too")

@@ -31,7 +31,8 @@ def draw(path, rows, title):
     left.set_ylim(len(cases) - 0.4, -0.6)
     # Answers of 1 MiB take a hundred times the processor time of those of 200 B.
     left.set_xscale("symlog", linthresh=10)
-    left.set_xlabel("CPU time beyond direct a request, us (median of rounds; lines: its 95 % interval)")
+    rounds = max(row["round"] for row in rows)
+    left.set_xlabel(f"CPU time beyond direct a request, us (median of rounds; lines: {report.interval_name(rounds)})")
     right.set_xlabel("requests a second, % of direct")
     figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=len(peers), fontsize="small")
     for axes in (left, right):

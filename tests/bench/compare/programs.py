@@ -1,9 +1,12 @@
-"""What the BPF programs themselves take of a request, as the kernel counts it: no noise of the rest of the machine is in it."""
+"""What the BPF programs themselves take of a request, as the kernel counts it: the clock's time from the beginning of each run to its end. What
+the machine does between runs is not in it; interrupts, and what the hypervisor takes (steal), during a run are."""
 import contextlib
 import ctypes
 import json
 import os
 import subprocess
+
+import measure
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}
 BPF_ENABLE_STATS = 32  # Linux 5.8; counts until the descriptor is closed
@@ -29,14 +32,19 @@ def listed():
     return {program["id"]: program for program in json.loads(shown.stdout)}
 
 
-def by_name(programs, loaded):
-    """Runs and nanoseconds of those programs while `loaded()` makes its requests: {name: (runs, nanoseconds)}, a request."""
+def by_name(host, loaded):
+    """Of the programs that hang on the host's cgroups, runs and nanoseconds while `loaded()` makes its requests: {name: (runs, nanoseconds)},
+    a request. Others that come and go on the machine meanwhile do not matter; one of these that goes raises CheckFailed."""
+    attached = {program["id"] for program in host.attached()}
     with counted():
         before = listed()
         requests = loaded()
         after = listed()
+    gone = attached - (before.keys() & after.keys())
+    if gone or not attached:
+        raise measure.CheckFailed(f"of the {len(attached)} BPF programs of the kernel path, {len(gone)} went away under the load")
     rose = {}
-    for program in programs:
+    for program in attached:
         runs, time = (after[program].get(field, 0) - before[program].get(field, 0) for field in ("run_cnt", "run_time_ns"))
         if runs:
             earlier = rose.get(after[program]["name"], (0, 0))

@@ -42,13 +42,15 @@ def pair_with_direct(rows):
             row[f"{percentile}_beyond_direct_us"] = row[f"{percentile}_us"] - direct[f"{percentile}_us"]
 
 
-INTERVAL = ("interval: where the median lies with 95 % confidence, whatever the shape of the spread (order statistics); of fewer than six rounds\n"
-            "it is the least and the most, which says less")
 CONFIDENCE = 0.95
+ENOUGH_ROUNDS = 6  # of so many the least and the most enclose the median with 1 - 2 / 2**6 = 96.9 %, of one fewer with 93.75 %
+INTERVAL = (f"interval: where the median lies with 95 % confidence, whatever the shape of the spread (order statistics), if the rounds are\n"
+            f"independent of each other; of fewer than {ENOUGH_ROUNDS} rounds it is the least and the most, which says less")
 
 
 def interval(values):
-    """The two of the values between which their distribution's median lies with that confidence, or as near to it as so few can tell."""
+    """The two of the values, at least one and in any order, between which their distribution's median lies with that confidence; of fewer than
+    ENOUGH_ROUNDS the least and the most. It takes the values as independent draws from one distribution."""
     ordered = sorted(values)
     count = len(ordered)
 
@@ -60,6 +62,11 @@ def interval(values):
     while missed(left_out + 1) <= 1 - CONFIDENCE:
         left_out += 1
     return ordered[left_out], ordered[-1 - left_out]
+
+
+def interval_name(rounds):
+    """What interval() is, of so many rounds."""
+    return "95 % interval" if rounds >= ENOUGH_ROUNDS else f"least and most of {rounds}"
 
 
 def summary(rows):

@@ -130,9 +130,37 @@ def show_ratios(rows, sizes):
     for peer in ("direct", "direct-again", "causeway-kernel", "dnat"):
         for size, median, low, high in ratios(rows, peer, base):
             print(f"  {peer:<16}{size[0]:>7,} x {size[1]:<8,}{median:>7.3f} ({low:.3f} .. {high:.3f})")
-    again = [row["beyond_direct_us"] / (row["cpu_us"] - row["beyond_direct_us"]) for row in rows if row["peer"] == "direct-again"]
-    low, high = report.interval(again)
-    print(f"  noise: direct-again beside direct, all tables: median {100 * statistics.median(again):+.1f} % ({100 * low:+.1f} .. {100 * high:+.1f} %)\n")
+    print()
+
+
+def beyond_us(row):
+    """CPU time of a connection beyond direct, us."""
+    return row["beyond_direct_us"]
+
+
+def beyond_percent(row):
+    """The same, in % of the direct connection's of that table and round."""
+    return 100 * row["beyond_direct_us"] / (row["cpu_us"] - row["beyond_direct_us"])
+
+
+def over_tables(rows, peer, value):
+    """Of value(row) over all tables of `peer`: the median over the rounds, and its interval (low, high), of each round's median over its tables.
+    Tables of one round share what the machine did meanwhile, so that a round counts once, however many they are."""
+    by_round = {}
+    for row in rows:
+        if row["peer"] == peer:
+            by_round.setdefault(row["round"], []).append(value(row))
+    each = [statistics.median(values) for values in by_round.values()]
+    return statistics.median(each), *report.interval(each)
+
+
+def show_over_tables(rows):
+    print("CPU time a connection beyond direct, over all tables: each round's median over them, of those the median (interval)")
+    for peer, what in (("direct-again", ", the noise"), ("causeway-kernel", "")):
+        us, percent = ("{:+.1f} {unit} ({:+.1f} .. {:+.1f})".format(*over_tables(rows, peer, value), unit=unit)
+                       for value, unit in ((beyond_us, "us"), (beyond_percent, "%")))
+        print(f"  {peer:<16}{us}, {percent}{what}")
+    print()
 
 
 def show_changes(hosts):
@@ -185,6 +213,7 @@ def run(signals, chosen, machine):
         show(rows)
         if len(sizes) > 1:
             show_ratios(rows, sizes)
+            show_over_tables(rows)
         described = [host for host in hosts if isinstance(host, scale_hosts.TableHost)]
         show_changes(described)
         kernel_memory.show(described)

@@ -21,7 +21,8 @@ PROXY_CASES, KERNEL_CASES = "(http|tcp)-32-keep-200B", "tcp-32-(keep|close)-200B
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="tools/profile", description="Shows where the proxy's time goes, for HTTP/1.1 and for TCP.")
+    parser = argparse.ArgumentParser(prog="tools/profile", description="Shows where the proxy's time goes, for HTTP/1.1 and for TCP; with "
+                                     "--programs, what the BPF programs of the kernel path take.")
     parser.add_argument("--cases", type=options.comma_separated, metavar="NAME,...", default=[],
                         help=f"as of tools/compare; default: {PROXY_CASES}, and with --programs {KERNEL_CASES}")
     parser.add_argument("--seconds", type=options.number(float, options.LEAST_SECONDS, 600), default=3.0, metavar="S",
@@ -73,7 +74,7 @@ def show_instructions(counts, shown):
 
 
 def show_programs(rose):
-    print("  BPF programs, a request (the kernel's clock reads around each run are partly in it)")
+    print("  BPF programs, a request (by the clock: interrupts and steal during a run, and part of the clock reads around it, are in it)")
     for name, (runs, nanoseconds) in sorted(rose.items(), key=lambda item: -item[1][1]):
         if runs >= 0.005:
             print(f"    {runs:>8.2f} runs {nanoseconds / 1000:>8.3f} us  {name}")
@@ -81,11 +82,9 @@ def show_programs(rose):
 
 
 def profile_programs(peer, loaded):
-    before = set(programs.listed())
     peer.start()
-    own = set(programs.listed()) - before
     loaded()
-    show_programs(programs.by_name(own, loaded))
+    show_programs(programs.by_name(peer.host, loaded))
     peer.stop()
 
 
