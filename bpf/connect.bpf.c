@@ -8,8 +8,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* What this socket dialled before, and failed to. False: it is a further subflow of a connection that is there. A function
- * of its own: the verifier need not walk through the dial for each of its ways. */
+/* What this socket dialled before, and failed to. False: it is a further subflow of a connection that is there. A
+ * function of its own: the verifier need not walk through the dial for each of its ways. */
 __noinline int forget_earlier_dial(struct bpf_sock_addr* ctx, const struct cw_socket_address* dst) {
   if (!ctx->sk || !dst) return 1;
   struct cw_connection* connection = connection_of(ctx, ctx->sk);

@@ -75,10 +75,10 @@ static __always_inline __u32 choose(const struct cw_service* service, struct cw_
 struct choice {
   struct cw_endpoint endpoint;
   __u32 on_trial;
-  __u32 ejects;   /* whether the service leaves endpoints out */
-  __u32 most;     /* connections that an endpoint may have; 0: any number */
-  __u32 is_taken; /* the endpoint takes the connection */
-  __u32 holds;    /* HOLDS_… */
+  __u32 ejects;      /* whether the service leaves endpoints out */
+  __u32 most;        /* connections that an endpoint may have; 0: any number */
+  __u32 is_taken;    /* the endpoint takes the connection */
+  __u32 holds;       /* HOLDS_… */
   __u64 trial_delay; /* ns; so much later than other dials may this one try an endpoint that is left out */
 };
 

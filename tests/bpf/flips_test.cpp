@@ -14,8 +14,8 @@ constexpr std::size_t kStillUnderWay = 30;
 
 class Flips : public PathHost, public testing::WithParamInterface<Balance> {
  protected:
-  /// All that is accepted now was meant for these endpoints, or those of the last flips: a process may be interrupted between
-  /// the choice and its SYN for longer than a flip takes.
+  /// All that is accepted now was meant for these endpoints, or those of the last flips: a process may be interrupted
+  /// between the choice and its SYN for longer than a flip takes.
   void expect_only(const Fd& listener, const std::vector<std::string>& now) {
     allowed_.push_back(now);
     if (allowed_.size() > kStillUnderWay) allowed_.pop_front();
@@ -84,10 +84,14 @@ INSTANTIATE_TEST_SUITE_P(By, Flips,
                          testing::Values(Balance::round_robin, Balance::random, Balance::least_active, Balance::maglev),
                          [](const auto& param) {
                            switch (param.param) {
-                             case Balance::round_robin: return "RoundRobin";
-                             case Balance::random: return "Random";
-                             case Balance::least_active: return "LeastActive";
-                             default: return "Maglev";
+                             case Balance::round_robin:
+                               return "RoundRobin";
+                             case Balance::random:
+                               return "Random";
+                             case Balance::least_active:
+                               return "LeastActive";
+                             default:
+                               return "Maglev";
                            }
                          });
 

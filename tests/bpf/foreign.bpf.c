@@ -1,8 +1,5 @@
 /* Other programs of the sockops hook: each sets the callbacks that it wants, and so clears all others. */
-#include <linux/bpf.h>
-#include <linux/types.h>
-
-#include <bpf/bpf_helpers.h>
+#include "lib/kernel_types.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -18,7 +18,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-
 struct Seen {
   std::uint64_t connections = 0, received = 0, sent = 0;
 };

@@ -128,9 +128,8 @@ class Command {
     }
     const auto text = [&keys](const json::object& answer) { return settings_text(answer, keys, wants_colour()); };
     if (keys.empty()) return show("/v1/settings?service=" + url_encode(options_.target), text);
-    const auto answer = Client(socket_).post("/v1/settings", {{"service", options_.target},
-                                                              {"set", std::move(put)},
-                                                              {"remove", std::move(remove)}});
+    const auto answer = Client(socket_).post(
+        "/v1/settings", {{"service", options_.target}, {"set", std::move(put)}, {"remove", std::move(remove)}});
     if (!answer) return fail(answer.error().message());
     print(options_.json ? json::serialize(*answer) + "\n" : text(*answer));
     return 0;

@@ -159,8 +159,7 @@ Result<void> dump_connections(int family, int connections_fd, const EndpointsByC
         return errno_error(error_of(header), "ask sock_diag for", "connections with their BPF storage");
       Found one{};
       const char* payload = reinterpret_cast<const char*>(header) + NLMSG_HDRLEN;
-      if (read_connection(payload, header->nlmsg_len - NLMSG_HDRLEN, by_cookie, one))
-        found.push_back(one);
+      if (read_connection(payload, header->nlmsg_len - NLMSG_HDRLEN, by_cookie, one)) found.push_back(one);
     }
   }
 }

@@ -109,7 +109,8 @@ class Plane final : public SnapshotSink {
   int events_fd() const;
   void drain_events(const Listeners& listeners);
 
-  /// When end_connections() is to be called next; it may change with each publish(), drain_events() and end_connections().
+  /// When end_connections() is to be called next; it may change with each publish(), drain_events() and
+  /// end_connections().
   std::optional<std::chrono::steady_clock::time_point> next_end() const;
   /// Ends the connections of the kernel path to endpoints that get no new ones (they left, or are unhealthy) once the
   /// service's drain time is over. A walk through the TCP sockets of this network namespace, if there are any to end.

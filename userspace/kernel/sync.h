@@ -126,7 +126,7 @@ class Sync {
   Mirror<std::uint64_t, cw_workload> workloads_;
   Mirror<cw_workload_port_key, std::uint32_t> ports_;
   std::unordered_map<std::uint32_t, Rows> services_;
-  std::uint32_t generation_ = 0;             ///< the newest of all services: no two have the same
+  std::uint32_t generation_ = 0;                     ///< the newest of all services: no two have the same
   std::unordered_set<std::uint32_t> states_;         ///< endpoints that have one
   decltype(Snapshot::services) known_services_;      ///< of the newest snapshot
   std::unordered_set<std::uint32_t> known_;          ///< their endpoints

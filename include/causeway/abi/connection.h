@@ -22,8 +22,8 @@ struct cw_connection {
   __u32 endpoint_id;
   struct cw_counters_key counters; /* where it is counted, while it is watched */
   __u32 on_trial;                  /* it tries an endpoint that was left out */
-  __u32 holds;     /* the places among its service's and its endpoint's connections that it has taken */
-  __u64 opened_ns; /* CLOCK_MONOTONIC */
+  __u32 holds;                     /* the places among its service's and its endpoint's connections that it has taken */
+  __u64 opened_ns;                 /* CLOCK_MONOTONIC */
 };
 CW_ASSERT_SIZE(cw_connection, 104);
 CW_ASSERT_OFFSET(cw_connection, owner_and_phase, 64);

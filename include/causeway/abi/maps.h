@@ -205,8 +205,8 @@ struct cw_ejection_event {
 };
 CW_ASSERT_SIZE(cw_ejection_event, 32);
 
-/* The SYN of a dial that waited for its first data leaves, to an endpoint that left meanwhile and whose connections were
- * ended. */
+/* The SYN of a dial that waited for its first data leaves, to an endpoint that left meanwhile and whose connections
+ * were ended. */
 struct cw_late_dial_event {
   __u32 type;
   __u32 endpoint_id;
