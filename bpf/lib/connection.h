@@ -1,7 +1,7 @@
 /* State of a dial that was rewritten (abi/connection.h): made by connect(), found by every hook that meets its socket.
- * An entry by cookie costs a connection about 2 us less than storage with the socket (decision 008), and has to be
- * removed. Every hook holds the socket's lock but sock_release, so whoever sees a connection's end takes it,
- * atomically, and only the one who did removes the entry. */
+ * An entry by cookie costs less than storage with the socket (decision 008), and has to be removed. Every hook holds
+ * the socket's lock but sock_release, so whoever sees a connection's end takes it, atomically, and only the one who
+ * did removes the entry. */
 #pragma once
 
 #include "causeway/abi/connection.h"

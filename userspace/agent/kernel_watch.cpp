@@ -52,9 +52,9 @@ void KernelWatch::stop() {
 void KernelWatch::hear() {
   events_.async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     if (error || stopped_) return;
-    plane_.drain_events({[this](const kernel::ListenEvent& event) { on_listen_(event.address); },
-                         [this](const kernel::EjectionEvent& event) { tell(event); }});
-    wait_for_next_end();
+    const bool rechecks = plane_.drain_events({[this](const kernel::ListenEvent& event) { on_listen_(event.address); },
+                                               [this](const kernel::EjectionEvent& event) { tell(event); }});
+    if (rechecks) wait_for_next_end();
     hear();
   });
 }

@@ -121,6 +121,7 @@ struct Plane::State {
   Fd lock;  ///< of the pin root
   ring_buffer* events = nullptr;
   const Listeners* listeners = nullptr;  ///< while drain_events() runs
+  bool rechecks = false;                 ///< it has found an endpoint to look at again
   cw_heartbeat* heartbeat = nullptr;
   std::atomic<std::uint64_t> acknowledged{0};
   std::optional<Error> last_error;
@@ -148,6 +149,7 @@ struct Plane::State {
       cw_late_dial_event event{};
       std::memcpy(&event, data, sizeof event);
       state->sync.recheck(event.endpoint_id, monotonic_now());
+      state->rechecks = true;
     }
     return 0;
   }
@@ -287,10 +289,12 @@ int Plane::events_fd() const {
   return ring_buffer__epoll_fd(state_->events);
 }
 
-void Plane::drain_events(const Listeners& listeners) {
+bool Plane::drain_events(const Listeners& listeners) {
   state_->listeners = &listeners;
+  state_->rechecks = false;
   ring_buffer__consume(state_->events);
   state_->listeners = nullptr;
+  return state_->rechecks;
 }
 
 std::optional<UdpPeer> Plane::udp_peer(const SocketAddress& source) const {

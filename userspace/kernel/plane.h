@@ -93,8 +93,7 @@ Result<bool> is_listening(const SocketAddress& address);
 
 /// Loads, pins and attaches on start(); the destructor leaves all attached (a crash must not cut traffic), stop()
 /// removes it. Pins of an earlier agent are taken over: maps are reused, links updated in place.
-/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected(), interception_effective() and
-/// heartbeat(): any.
+/// Thread: the control thread, but udp_peer(), path_counters(), active(), is_ejected() and heartbeat(): any.
 class Plane final : public SnapshotSink {
  public:
   static Result<std::unique_ptr<Plane>> start(const PlaneOptions& options);
@@ -107,7 +106,8 @@ class Plane final : public SnapshotSink {
 
   /// Readable when events wait; then call drain_events().
   int events_fd() const;
-  void drain_events(const Listeners& listeners);
+  /// True: next_end() may have changed.
+  bool drain_events(const Listeners& listeners);
 
   /// When end_connections() is to be called next; it may change with each publish(), drain_events() and
   /// end_connections().
@@ -130,7 +130,7 @@ class Plane final : public SnapshotSink {
   int heartbeat_fd() const;         ///< BPF_F_MMAPABLE array of one cw_heartbeat, for the proxy
   cw_heartbeat* heartbeat() const;  ///< this process's mapping
 
-  /// Dials a canary alias from a child cgroup: true if the kernel took it to `expected` (a listener of ours).
+  /// Dials a canary alias from a child cgroup: true if the kernel took it to a listener of ours.
   Result<bool> verify_interception();
 
   /// First half of stop(): detaches the hooks that take new dials (connect, sendmsg, bind), so that nothing new reaches
