@@ -1,10 +1,13 @@
 // Connections to endpoints that left are ended after the drain time, and no others.
 #include <algorithm>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include "causeway/abi/config.h"
+#include "causeway/abi/connection.h"
 #include "path_host.h"
 
 namespace causeway::test {
@@ -130,6 +133,39 @@ TEST_P(KernelRemoval, OursToThatEndpointAreEndedAndNoOthers) {
   EXPECT_EQ(counters.closed, 2u);
   for (const std::uint64_t failed : counters.failed) EXPECT_EQ(failed, 0u);
   EXPECT_EQ(end_due(), 0u);
+}
+
+TEST_P(KernelRemoval, OfMoreThanTheMapByCookieHolds) {
+  const Fd map(bpf_obj_get(fmt::format("{}/maps-{}/connections_by_cookie", pin_root, CW_ABI_VERSION).c_str()));
+  ASSERT_TRUE(map) << error_name(errno);
+  const auto others = [&](bool there) {  // of no socket's cookie
+    const cw_connection none{};
+    int status = 0;
+    for (std::uint64_t i = 0; i < CW_CONNECTIONS_BY_COOKIE; ++i) {
+      const std::uint64_t cookie = (std::uint64_t{1} << 40) + i;
+      status =
+          there ? bpf_map_update_elem(map.get(), &cookie, &none, BPF_ANY) : bpf_map_delete_elem(map.get(), &cookie);
+    }
+    EXPECT_NE(status, 0) << "the first connection has one of the places";
+  };
+  const Fd one = listener_on(at(kOne)), two = listener_on(at(kTwo));
+  serve({kOne, kTwo});
+  Client client(host);
+  ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
+  others(true);
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(client.ask(std::string("to ") + kAlias), "ok");
+  EXPECT_EQ(plane->active(EndpointId(1000)), 2);
+  serve({kTwo});
+  EXPECT_EQ(end_due(), 2u);
+  others(false);
+  EXPECT_EQ(plane->active(EndpointId(1000)), 0);
+  EXPECT_EQ(plane->active(EndpointId(1001)), 2);
+  serve({});
+  EXPECT_EQ(end_due(), 2u);
+  client.expect_soon("ECONNABORTED ECONNABORTED ECONNABORTED ECONNABORTED");
+  EXPECT_EQ(plane->active(ServiceId(10)), 0);
+  EXPECT_EQ(counted().opened, 4u);
+  EXPECT_EQ(counted().closed, 4u);
 }
 
 TEST_P(KernelRemoval, OverIPv6) {
