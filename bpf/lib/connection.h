@@ -22,13 +22,15 @@ static __always_inline __u32 phase_of(const struct cw_connection* connection) {
   return owner_and_phase(connection) % CW_PHASES;
 }
 
-static __always_inline void set_phase(struct cw_connection* connection, __u32 phase) {
-  connection->owner_and_phase = owner_and_phase(connection) / CW_PHASES * CW_PHASES + phase;
+/* False: it is not as it was seen any more. */
+static __always_inline int move_to(struct cw_connection* connection, __u64 seen, __u32 phase) {
+  const __u64 next = seen / CW_PHASES * CW_PHASES + phase;
+  return __sync_val_compare_and_swap(&connection->owner_and_phase, seen, next) == seen;
 }
 
-/* True: it is in that phase, and its end is ours to tell; nobody else's from now on. */
+/* True: its end is ours to tell, and nobody else's from now on. */
 static __always_inline int take_end(struct cw_connection* connection, __u64 seen) {
-  return __sync_val_compare_and_swap(&connection->owner_and_phase, seen, seen / CW_PHASES * CW_PHASES) == seen;
+  return move_to(connection, seen, CW_NOT_WATCHED);
 }
 
 static __always_inline struct cw_connection* connection_by_cookie(__u64 cookie) {

@@ -17,9 +17,10 @@
 /* TCP_CONNECT_CB: from here on TCP_CLOSE tells the end. */
 static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_sock* sk,
                                           struct cw_connection* connection) {
-  if (phase_of(connection) != CW_CHOSEN) return;
+  const __u64 seen = owner_and_phase(connection);
+  if (seen % CW_PHASES != CW_CHOSEN) return;
   if (bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG)) return;
-  set_phase(connection, CW_CONNECTING);
+  if (!move_to(connection, seen, CW_CONNECTING)) return;
   if (uses_fast_open(sk) && has_to_end(connection->endpoint_id)) publish_late_dial(connection->endpoint_id);
   /* Who ends connections meets an MPTCP socket's subflow, and finds no way from there. */
   if (!is_mptcp(sk)) return;
@@ -28,8 +29,8 @@ static __always_inline void watch_connect(struct bpf_sock_ops* ctx, struct bpf_s
 }
 
 static __always_inline void watch_established(struct cw_connection* connection) {
-  if (phase_of(connection) != CW_CONNECTING) return;
-  set_phase(connection, CW_OPEN);
+  const __u64 seen = owner_and_phase(connection);
+  if (seen % CW_PHASES != CW_CONNECTING || !move_to(connection, seen, CW_OPEN)) return;
   connection->opened_ns = bpf_ktime_get_ns();
   struct cw_counters* counters = find_counters(&connection->counters);
   report_connected(connection, counters);
