@@ -14,11 +14,12 @@ __noinline int forget_earlier_dial(struct bpf_sock_addr* ctx, const struct cw_so
   if (!ctx->sk || !dst) return 1;
   struct cw_connection* connection = connection_of(ctx, ctx->sk);
   if (!connection) return 1;
-  if (phase_of(connection) >= CW_CONNECTING) {
+  const __u64 seen = owner_and_phase(connection);
+  if (seen % CW_PHASES >= CW_CONNECTING) {
     if (is_mptcp(ctx->sk) && !in_alias_range(&dst->ip)) return 0;
-    watch_lost(connection);
+    watch_lost(connection, seen);
   } else {
-    watch_unsent(connection, !uses_fast_open(ctx->sk));
+    watch_unsent(connection, seen, !uses_fast_open(ctx->sk));
   }
   connections_delete(ctx->sk);
   remove_by_cookie(bpf_get_socket_cookie(ctx));
@@ -128,13 +129,17 @@ int sock_release(struct bpf_sock* ctx) {
   if (ctx->protocol == IPPROTO_UDP) return PROCEED;
   const __u64 cookie = bpf_get_socket_cookie(ctx);
   struct cw_connection* connection = bpf_sk_storage_get(&connections, ctx, 0, 0);
+  const __u64 owner = connection ? 0 : cookie * CW_PHASES;
   if (!connection) connection = connection_by_cookie(cookie);
   if (!connection) return PROCEED;
+  const __u64 seen = owner_and_phase(connection);
+  const __u64 phase = seen - owner; /* beyond all phases: TCP_CLOSE came meanwhile, and it is another's */
   int ended = 0;
-  if (phase_of(connection) == CW_CHOSEN) {
-    ended = watch_unsent(connection, ctx->state == BPF_TCP_CLOSE);
-  } else if (ctx->protocol == IPPROTO_TCP && (ctx->state == BPF_TCP_CLOSE || !has_state_callback(ctx))) {
-    ended = watch_lost(connection);
+  if (phase == CW_CHOSEN) {
+    ended = watch_unsent(connection, seen, ctx->state == BPF_TCP_CLOSE);
+  } else if ((phase == CW_CONNECTING || phase == CW_OPEN) && ctx->protocol == IPPROTO_TCP &&
+             (ctx->state == BPF_TCP_CLOSE || !has_state_callback(ctx))) {
+    ended = watch_lost(connection, seen);
   }
   if (ended) remove_by_cookie(cookie);
   return PROCEED;

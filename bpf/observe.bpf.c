@@ -49,7 +49,7 @@ static __always_inline void on_state(struct bpf_sock_ops* ctx) {
 static __always_inline void on_established(struct bpf_sock_ops* ctx) {
   if (ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) return; /* as every connection of ours has it */
   struct bpf_sock* sk = ctx->sk;
-  const struct cw_connection* connection = sk ? connection_of(ctx, sk) : NULL;
+  struct cw_connection* connection = sk ? connection_of(ctx, sk) : NULL;
   if (connection && !connection->to_agent) keep_watching(ctx, connection);
 }
 

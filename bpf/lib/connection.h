@@ -22,7 +22,8 @@ static __always_inline __u32 phase_of(const struct cw_connection* connection) {
   return owner_and_phase(connection) % CW_PHASES;
 }
 
-/* False: it is not as it was seen any more. */
+/* False: it is not as it was seen any more. `seen` is read once, and told to be one's own: without the socket's lock
+ * the memory may be another connection's at the next look. */
 static __always_inline int move_to(struct cw_connection* connection, __u64 seen, __u32 phase) {
   const __u64 next = seen / CW_PHASES * CW_PHASES + phase;
   return __sync_val_compare_and_swap(&connection->owner_and_phase, seen, next) == seen;

@@ -79,10 +79,12 @@ static __always_inline void count_bytes(struct bpf_sock_ops* ctx, struct cw_coun
   count(&counters->bytes_received, received - (received && (flags & SOCK_DONE_MASK)));
 }
 
-/* Another program of this hook has set callbacks of its own, which clears those that were set. */
-static __always_inline void keep_watching(struct bpf_sock_ops* ctx, const struct cw_connection* connection) {
+/* Another program of this hook has set callbacks of its own, which clears those that were set: of the change of state,
+ * too, perhaps. */
+static __always_inline void keep_watching(struct bpf_sock_ops* ctx, struct cw_connection* connection) {
   if (phase_of(connection) < CW_CONNECTING) return;
   bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+  watch_established(connection);
 }
 
 static __always_inline void count_end(struct bpf_sock_ops* ctx, struct bpf_sock* sk, struct cw_connection* connection,
@@ -127,8 +129,7 @@ static __always_inline int watch_close(struct bpf_sock_ops* ctx, struct bpf_sock
 }
 
 /* Of a connection whose end nothing told: another program turned the callbacks off after all. */
-static __always_inline int watch_lost(struct cw_connection* connection) {
-  const __u64 seen = owner_and_phase(connection);
+static __always_inline int watch_lost(struct cw_connection* connection, __u64 seen) {
   if (seen % CW_PHASES < CW_CONNECTING || !take_end(connection, seen)) return 0;
   give_back_held(connection);
   struct cw_counters* counters = find_counters(&connection->counters);
@@ -140,8 +141,7 @@ static __always_inline int watch_lost(struct cw_connection* connection) {
 /* Of a dial that ended before TCP_CONNECT_CB, which nothing tells of: it found no route, no port was free for it, or
  * another program refused it. Seen when the socket dials again, or is closed. One that did not fail waited for data to
  * send with its SYN (TCP_FASTOPEN_CONNECT). */
-static __always_inline int watch_unsent(struct cw_connection* connection, int has_failed) {
-  const __u64 seen = owner_and_phase(connection);
+static __always_inline int watch_unsent(struct cw_connection* connection, __u64 seen, int has_failed) {
   if (seen % CW_PHASES != CW_CHOSEN || !take_end(connection, seen)) return 0;
   give_back_held(connection);
   struct cw_counters* counters = find_counters(&connection->counters);

@@ -380,12 +380,13 @@ void Explanation::limits(const Service& service) {
   if (!kernel_.active) return;
   const auto active = kernel_.active(service.id);
   const auto most = service.settings.max_connections;
-  const std::string each =
-      service.settings.max_endpoint_connections == 0
-          ? ""
-          : fmt::format(", {} to one endpoint (max_endpoint_connections)", service.settings.max_endpoint_connections);
+  const std::string each = service.settings.max_endpoint_connections == 0
+                               ? ""
+                               : fmt::format(", and at most {} to each endpoint (max_endpoint_connections)",
+                                             service.settings.max_endpoint_connections);
   const bool reached = active >= static_cast<std::int64_t>(most);
   out_["limits"] = json::object{{"connections", active}, {"max_connections", most}, {"reached", reached}};
+  if (reached) verdict("limit_reached");
   step("limits", !reached,
        fmt::format("{} of at most {} connections are open (max_connections){}{}", active, most, each,
                    reached ? ": a dial is refused at once (ECONNREFUSED)" : ""));
@@ -400,7 +401,7 @@ void Explanation::endpoints(const Service& service) {
       });
   const bool kernel = takes_kernel_path(service.settings);
   json::array list;
-  std::size_t used = 0;
+  std::size_t used = 0, left_out_ones = 0;
   for (const Endpoint& each : service.endpoints) {
     // As upstream::candidates(): unhealthy ones count where no endpoint is healthy.
     const bool is_fit = each.health == Health::healthy || (each.health == Health::unhealthy && !any_healthy);
@@ -422,7 +423,8 @@ void Explanation::endpoints(const Service& service) {
     if (is_fit && !takes) reason = "its weight is 0, and others have some (attribute causeway:weight)";
     const bool left_out = takes && kernel && kernel_.is_ejected && kernel_.is_ejected(each.id);
     if (left_out) reason = "it keeps failing and is left out for a while";
-    used += takes ? 1U : 0U;
+    used += takes && !left_out ? 1U : 0U;
+    left_out_ones += left_out ? 1U : 0U;
     list.push_back(json::object{{"instance_id", each.instance_id},
                                 {"address", each.address.ip.to_string()},
                                 {"port", each.address.port},
@@ -432,6 +434,7 @@ void Explanation::endpoints(const Service& service) {
                                 {"reason", reason}});
   }
   out_["endpoints"] = std::move(list);
+  if (used == 0) used = left_out_ones;  // rather one that is left out than none
   verdict(used > 0 ? "answered" : "no_endpoint");
   if (kernel) limits(service);
   const std::string_view refusal =

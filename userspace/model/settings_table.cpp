@@ -234,7 +234,9 @@ bool fits(const Setting& setting, std::uint64_t value) {
 
 Result<std::uint64_t> parse_setting(const Setting& setting, std::string_view text) {
   const auto value = read_value(setting, text);
-  if (value && fits(setting, *value)) return *value;
+  // A time of 0 is no time limit, as at AWS; a limit of 0 would be taken for none at all.
+  const bool is_zero_limit = value == 0u && setting.type == SettingType::count && setting.min > 0 && text != "off";
+  if (value && fits(setting, *value) && !is_zero_limit) return *value;
   return make_error("set", setting.name, fmt::format("it takes {}, not \"{}\"", allowed_values(setting), shown(text)));
 }
 

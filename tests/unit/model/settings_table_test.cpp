@@ -52,6 +52,7 @@ TEST(SettingsTable, ReadsValues) {
       {"max_connections", "1k", kRefused},
       {"max_endpoint_connections", "off", 0},
       {"max_endpoint_connections", "7", 7},
+      {"max_endpoint_connections", "0", kRefused},
       {"max_pending_requests", "0", 0},
       {"retries", "10", 10},
       {"retries", "11", kRefused},
