@@ -417,7 +417,7 @@ void Explanation::endpoints(const Service& service) {
         reason = fmt::format("nothing listens on {} yet", each.address.to_string());
         break;
       case Health::draining:
-        reason = "deregistered or stopping: it gets no new connection";
+        reason = "its task is stopping: it gets no new connection";
         break;
     }
     if (is_fit && !takes) reason = "its weight is 0, and others have some (attribute causeway:weight)";
