@@ -30,18 +30,23 @@ static __always_inline int in_our_netns(void* ctx) {
   return bpf_get_netns_cookie(ctx) == config.netns_cookie;
 }
 
+/* Of a TCP socket without the cost of a probe. */
+static __always_inline int made_by_kernel(struct bpf_sock_addr* ctx) {
+  const struct tcp_sock* tcp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
+  if (tcp) {
+    const struct sock* sk = (const struct sock*)tcp;
+    return (int)BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+  }
+  struct sock* sk = ctx_kernel_sock(ctx);
+  return (int)BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
 /* NFS, SMB, Ceph and their like. They connect from kernel threads or, on mount, in the mounting process's context: the
  * socket tells, the thread alone does not. An MPTCP subflow is a kernel socket too, but an application's. */
 static __always_inline int is_kernel_socket(struct bpf_sock_addr* ctx) {
   struct task_struct* task = (void*)bpf_get_current_task();
   if (BPF_CORE_READ(task, flags) & PF_KTHREAD) return 1;
-  const struct tcp_sock* tcp = ctx->sk ? bpf_skc_to_tcp_sock(ctx->sk) : NULL;
-  struct sock* sk = (struct sock*)tcp;
-  if (tcp && !BPF_CORE_READ_BITFIELD(sk, sk_kern_sock)) return 0; /* as below, without a probe's cost */
-  if (!tcp) {
-    sk = ctx_kernel_sock(ctx);
-    if (!BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) return 0;
-  }
+  if (!made_by_kernel(ctx)) return 0;
   return !(config.has_mptcp && ctx->sk && bpf_skc_to_mptcp_sock(ctx->sk));
 }
 

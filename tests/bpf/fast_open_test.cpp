@@ -26,6 +26,14 @@ class FastOpen : public PathHost {
     set_fast_open(3);
     PathHost::TearDown();
   }
+  /// The second endpoint refuses one dial; it is out for 200 ms.
+  void eject_second() {
+    settings_.ejection_time = 200ms;
+    settings_.ejection_failures = 1;
+    serve({kOne, kTwo});
+    in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET) + dial_tcp(at(kAlias), AF_INET); });
+    ASSERT_TRUE(plane->is_ejected(EndpointId(1001)));
+  }
   static void set_fast_open(int value) { std::ofstream("/proc/sys/net/ipv4/tcp_fastopen") << value; }
 };
 
@@ -105,12 +113,8 @@ TEST_F(FastOpen, SentToAnEndpointThatLeftItIsEndedSoon) {
 }
 
 TEST_F(FastOpen, IsNoTrialOfAnEndpointThatIsLeftOut) {
-  settings_.ejection_time = 200ms;
-  settings_.ejection_failures = 1;
   const Fd good = listener_on(at(kOne));
-  serve({kOne, kTwo});
-  in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET) + dial_tcp(at(kAlias), AF_INET); });
-  ASSERT_TRUE(plane->is_ejected(EndpointId(1001)));
+  eject_second();
   const Fd back = listener_on(at(kTwo));
   ::usleep(250'000);  // the time itself: from now on it may be tried
   Child holder(host, [](Channel& channel) {
@@ -126,12 +130,8 @@ TEST_F(FastOpen, IsNoTrialOfAnEndpointThatIsLeftOut) {
 }
 
 TEST_F(FastOpen, TriesItWhereNobodyElseDoes) {
-  settings_.ejection_time = 200ms;
-  settings_.ejection_failures = 1;
   const Fd good = listener_on(at(kOne));
-  serve({kOne, kTwo});
-  in_cgroup(host, [] { return dial_tcp(at(kAlias), AF_INET) + dial_tcp(at(kAlias), AF_INET); });
-  ASSERT_TRUE(plane->is_ejected(EndpointId(1001)));
+  eject_second();
   const Fd back = listener_on(at(kTwo));
   ::usleep(450'000);  // the time itself: another 200 ms later than other dials
   Child client(host, [](Channel& channel) {

@@ -16,6 +16,16 @@ using namespace std::chrono_literals;
 
 constexpr const char* kOne = "127.254.1.1:3000";
 
+/// Dials, sends a byte, waits for the answer, and ends when it hears so.
+void talk(Channel& channel) {
+  const Fd fd = tcp_socket(AF_INET);
+  char byte = 'x';
+  const bool answered = connect_to(fd, at(kAlias), AF_INET) == 0 && ::send(fd.get(), &byte, 1, 0) == 1 &&
+                        ::recv(fd.get(), &byte, 1, 0) == 1;
+  channel.say(answered ? "answered" : error_name(errno));
+  channel.hear();
+}
+
 class BesideAnother : public PathHost {
  protected:
   void SetUp() override {
@@ -39,6 +49,17 @@ class BesideAnother : public PathHost {
     EXPECT_EQ(plane->active(ServiceId(10)), 0);
     EXPECT_EQ(plane->active(EndpointId(1000)), 0);
   }
+  /// A client dials, sends a byte, is answered, and is killed; the server's end stays open.
+  Fd talk_once(const Fd& listener) {
+    Child client(host, talk);
+    Fd accepted = accept_from(listener);
+    char byte = 0;
+    EXPECT_EQ(::recv(accepted.get(), &byte, 1, 0), 1);
+    EXPECT_EQ(::send(accepted.get(), &byte, 1, 0), 1);
+    EXPECT_EQ(client.hear(), "answered");
+    client.kill(SIGKILL);
+    return accepted;
+  }
 
   foreign_bpf* programs_ = nullptr;
 
@@ -46,28 +67,12 @@ class BesideAnother : public PathHost {
   bpf_link* link_ = nullptr;
 };
 
-/// Dials, sends a byte, waits for the answer, and ends when it hears so.
-void talk(Channel& channel) {
-  const Fd fd = tcp_socket(AF_INET);
-  char byte = 'x';
-  const bool answered = connect_to(fd, at(kAlias), AF_INET) == 0 && ::send(fd.get(), &byte, 1, 0) == 1 &&
-                        ::recv(fd.get(), &byte, 1, 0) == 1;
-  channel.say(answered ? "answered" : error_name(errno));
-  channel.hear();
-}
-
 TEST_F(BesideAnother, AConnectionIsCountedInFull) {
   attach(programs_->progs.want_none);
   const Fd listener = listener_on(at(kOne));
   serve({kOne});
   for (int i = 0; i < 3; ++i) {
-    Child client(host, talk);
-    const Fd accepted = accept_from(listener);
-    char byte = 0;
-    ASSERT_EQ(::recv(accepted.get(), &byte, 1, 0), 1);
-    ASSERT_EQ(::send(accepted.get(), &byte, 1, 0), 1);
-    ASSERT_EQ(client.hear(), "answered");
-    client.kill(SIGKILL);
+    const Fd accepted = talk_once(listener);
   }
   expect_none_active();
   const cw_counters counters = counted();
@@ -83,13 +88,7 @@ TEST_F(BesideAnother, APlaceIsGivenBackWhenItsProcessCloses) {
   const Fd listener = listener_on(at(kOne));
   serve({kOne});
   for (int i = 0; i < 8; ++i) {
-    Child client(host, talk);
-    const Fd accepted = accept_from(listener);
-    char byte = 0;
-    ASSERT_EQ(::recv(accepted.get(), &byte, 1, 0), 1) << i;
-    ASSERT_EQ(::send(accepted.get(), &byte, 1, 0), 1);
-    ASSERT_EQ(client.hear(), "answered");
-    client.kill(SIGKILL);
+    const Fd accepted = talk_once(listener);
     EXPECT_EQ(plane->active(ServiceId(10)), 0) << "at once: the server has not closed yet";
   }
   expect_none_active();

@@ -4,9 +4,11 @@ import math
 import statistics
 
 COLUMNS = ["case", "protocol", "connections", "kept", "answer_bytes", "peer", "round", "position", "cpu_method", "seconds", "requests", "bytes",
-           "requests_per_second", "p50_us", "p99_us", "cpu_us", "beyond_direct_us", "p50_beyond_direct_us", "p99_beyond_direct_us", "pss_kib",
-           "endpoint_requests", "endpoint_connections", "proxy_requests", "proxy_connections"]
+           "requests_per_second", "p50_us", "p99_us", "cpu_us", "beyond_direct_us", "percent_of_direct", "p50_beyond_direct_us",
+           "p99_beyond_direct_us", "pss_kib", "endpoint_requests", "endpoint_connections", "proxy_requests", "proxy_connections"]
 PERCENTILES = ("p50", "p99")
+BESIDE_DIRECT = {"requests/s in % of direct": ("percent_of_direct", "{:.0f}"), "p50 us beyond direct": ("p50_beyond_direct_us", "{:+.0f}"),
+                 "p99 us beyond direct": ("p99_beyond_direct_us", "{:+.0f}")}
 
 
 def rounded(value):
@@ -38,6 +40,7 @@ def pair_with_direct(rows):
     direct = next(row for row in rows if row["peer"] == "direct")
     for row in rows:
         row["beyond_direct_us"] = row["cpu_us"] - direct["cpu_us"]
+        row["percent_of_direct"] = 100 * row["requests_per_second"] / direct["requests_per_second"]
         for percentile in PERCENTILES:
             row[f"{percentile}_beyond_direct_us"] = row[f"{percentile}_us"] - direct[f"{percentile}_us"]
 
@@ -99,16 +102,16 @@ def table(case, rows):
             beyond = spread = memory = "-"
         lines.append(f"  {peer:<15}{s['requests_per_second']:>11.0f}{s['p50_us'] / 1000:>9.3f}{s['p99_us'] / 1000:>9.3f}{s['cpu_us']:>16.1f}"
                      f"{beyond:>15}{spread:>20}{memory:>14}")
-    return "\n".join([*lines, *latencies(rows)])
+    return "\n".join([*lines, *beside_direct(rows)])
 
 
-def latencies(rows):
-    """A line for each percentile: how far each peer's lies beyond the direct connection's of the same round."""
-    for percentile in PERCENTILES:
+def beside_direct(rows):
+    """Lines that set each peer's requests/s and latencies beside the direct connection's of the same round."""
+    for title, (column, number) in BESIDE_DIRECT.items():
         found = []
         for peer, own in by_peer(rows).items():
             if peer != "direct":
-                beyond = [row[f"{percentile}_beyond_direct_us"] for row in own]
-                found.append("{} {:+.0f} ({:+.0f} .. {:+.0f})".format(peer, statistics.median(beyond), *interval(beyond)))
+                values = [row[column] for row in own]
+                found.append(f"{{}} {number} ({number} .. {number})".format(peer, statistics.median(values), *interval(values)))
         if found:
-            yield f"  {percentile} us beyond direct (interval): {', '.join(found)}"
+            yield f"  {title} (interval): {', '.join(found)}"
